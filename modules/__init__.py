@@ -1,0 +1,1 @@
+"""Easel's packages. Imports point down; `docs/architecture.md` has the map and `pyproject.toml` the contract."""
