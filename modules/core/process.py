@@ -1,0 +1,118 @@
+"""The noise process: how a clean latent x0 and noise make the noisy latent x, and how far along a noise level is.
+
+    x = alpha(sigma) * x0 + sigma * noise
+
+Two members cover today's models: `VarianceExploding` (alpha = 1), the coordinates in which k-diffusion and A1111 sample
+SD1, SD2 and SDXL, and `RectifiedFlow` (alpha = 1 - sigma) for SD3 and its successors. A sampler written with `alpha`
+runs on both. Everything works on 0-dimensional tensors and never waits for the device.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Split(NamedTuple):
+    """An ancestral step: go down to `down`, then x = scale * x + up * noise lands on the target noise level."""
+
+    down: Tensor
+    scale: Tensor
+    up: Tensor
+
+
+class NoiseProcess(Protocol):
+    """What a sampler may ask about noise levels (all sigma are 0-dimensional tensors)."""
+
+    def alpha(self, sigma: Tensor) -> Tensor:
+        """Weight of the clean latent at noise level sigma: () -> ()."""
+        ...
+
+    def split(self, sigma: Tensor, target: Tensor, eta: float) -> Split:
+        """Part a step from sigma to target into a deterministic part and fresh noise; eta 0 (none) .. 1 (ancestral)."""
+        ...
+
+
+def log_snr(process: NoiseProcess, sigma: Tensor) -> Tensor:
+    """Half the logarithm of the signal-to-noise ratio, log(alpha / sigma); the natural time of DPM-Solver."""
+    return torch.log(process.alpha(sigma) / sigma)
+
+
+class VarianceExploding:
+    """x = x0 + sigma * noise: diffusion in the coordinates of Karras et al. 2022 (https://arxiv.org/abs/2206.00364)."""
+
+    def alpha(self, sigma: Tensor) -> Tensor:
+        return torch.ones_like(sigma)
+
+    def split(self, sigma: Tensor, target: Tensor, eta: float) -> Split:
+        """The variance of the fresh noise is eta^2 times that of the reverse process' transition (DDIM, eq. 16)."""
+        if not eta:
+            return Split(target, torch.ones_like(target), torch.zeros_like(target))
+        up = torch.minimum(target, eta * (target**2 * (sigma**2 - target**2) / sigma**2) ** 0.5)
+        return Split((target**2 - up**2) ** 0.5, torch.ones_like(target), up)
+
+
+class RectifiedFlow:
+    """x = (1 - sigma) * x0 + sigma * noise, sigma 0..1: Liu et al. 2022 (https://arxiv.org/abs/2209.03003)."""
+
+    def alpha(self, sigma: Tensor) -> Tensor:
+        return 1 - sigma
+
+    def split(self, sigma: Tensor, target: Tensor, eta: float) -> Split:
+        """Step further down by a factor, then scale and renoise so that signal and noise both fit the target level."""
+        down = target * (1 + (target / sigma - 1) * eta)
+        scale = self.alpha(target) / self.alpha(down)
+        up = (target**2 - (scale * down) ** 2).clamp(min=0) ** 0.5
+        return Split(down, scale, up)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedLevels:
+    """The noise levels a discrete-time model was trained on, and its clock between them.
+
+    sigmas (N,) rising. Times are 0 .. N - 1 and need not be whole: between two trained levels log sigma is interpolated.
+    """
+
+    sigmas: Tensor
+
+    @property
+    def lowest(self) -> float:
+        return float(self.sigmas[0])
+
+    @property
+    def highest(self) -> float:
+        return float(self.sigmas[-1])
+
+    def to(self, device: torch.device) -> TrainedLevels:
+        return TrainedLevels(self.sigmas.to(device))
+
+    def time_at(self, sigma: Tensor, *, whole: bool = False) -> Tensor:
+        """Noise level sigma () -> model time (), clamped to the trained range; whole: that of the nearest trained level."""
+        table = self.sigmas.log()
+        wanted = sigma.log()
+        if whole:
+            return (table - wanted).abs().argmin().to(sigma.dtype)
+        low = (torch.searchsorted(table, wanted, right=True) - 1).clamp(0, len(table) - 2)
+        weight = ((table[low] - wanted) / (table[low] - table[low + 1])).clamp(0, 1)
+        return (1 - weight) * low + weight * (low + 1)
+
+    def level_at(self, time: Tensor) -> Tensor:
+        """Model time, any shape -> noise level, same shape."""
+        table = self.sigmas.log()
+        low, high, weight = time.floor().long(), time.ceil().long(), time.frac()
+        return ((1 - weight) * table[low] + weight * table[high]).exp()
+
+
+def scaled_linear_levels(*, start: float = 0.00085, end: float = 0.012, count: int = 1000) -> TrainedLevels:
+    """Stable Diffusion's schedule: sqrt(beta) rises linearly from sqrt(start) to sqrt(end) (latent diffusion, app. E)."""
+    betas = torch.linspace(start**0.5, end**0.5, count, dtype=torch.float64) ** 2
+    return levels_of_betas(betas)
+
+
+def levels_of_betas(betas: Tensor) -> TrainedLevels:
+    """DDPM betas (N,) -> trained levels: sigma = sqrt((1 - a) / a) with a the running product of 1 - beta."""
+    kept = torch.cumprod(1 - betas.double(), dim=0).float()
+    return TrainedLevels(((1 - kept) / kept) ** 0.5)

@@ -1,0 +1,166 @@
+"""Every moment of making a picture at which an extension can look on or step in: the whole list, in order.
+
+Each event is a small mutable object: a listener changes the picture by changing the event's fields. The names in brackets
+are what serves the same purpose in A1111's extensions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from modules.core.hooks import Moment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL import Image
+    from torch import Tensor
+
+    from modules.generate.guidance import Conditioning
+    from modules.generate.plan import Plan
+    from modules.generate.request import Txt2Img
+
+
+@dataclasses.dataclass(kw_only=True)
+class Planning:
+    """The request, before anything is worked out from it. [before_process]"""
+
+    request: Txt2Img
+
+
+@dataclasses.dataclass(kw_only=True)
+class Planned:
+    """Everything that is known before work starts. [process]"""
+
+    plan: Plan
+
+
+@dataclasses.dataclass(kw_only=True)
+class BatchStarting:
+    """A batch is about to be prepared; `index` counts from 0. [before_process_batch]"""
+
+    plan: Plan
+    index: int
+    prompts: list[str]
+    negative_prompts: list[str]
+    seeds: list[int]
+    subseeds: list[int]
+
+
+@dataclasses.dataclass(kw_only=True)
+class BatchReady:
+    """Prompts are encoded. [process_batch]"""
+
+    plan: Plan
+    index: int
+    conditioning: Conditioning
+
+
+@dataclasses.dataclass(kw_only=True)
+class Sampling:
+    """Sampling is about to begin from x (B, C, H, W) along sigmas (steps + 1,). [process_before_every_sampling]"""
+
+    plan: Plan
+    x: Tensor
+    sigmas: Tensor
+    conditioning: Conditioning
+
+
+@dataclasses.dataclass(kw_only=True)
+class ModelCalled:
+    """The model is about to be asked about x (B, C, H, W) at sigma (). [on_cfg_denoiser]"""
+
+    x: Tensor
+    sigma: Tensor
+    conditioning: Conditioning
+    call: int
+
+
+@dataclasses.dataclass(kw_only=True)
+class ModelAnswered:
+    """Guesses of the clean latent with the prompt and with the negative one (None: not asked). [on_cfg_denoised]"""
+
+    x: Tensor
+    sigma: Tensor
+    positive: Tensor
+    negative: Tensor | None
+
+
+@dataclasses.dataclass(kw_only=True)
+class Guided:
+    """The two guesses are combined. [on_cfg_after_cfg]"""
+
+    x: Tensor
+    sigma: Tensor
+    denoised: Tensor
+
+
+@dataclasses.dataclass(kw_only=True)
+class Sampled:
+    """Finished latents (B, C, H, W) of a batch. [post_sample]"""
+
+    plan: Plan
+    latents: Tensor
+
+
+@dataclasses.dataclass(kw_only=True)
+class Decoded:
+    """Pixels of a batch, each (3, H, W) in 0..1. [postprocess_batch, postprocess_batch_list]"""
+
+    plan: Plan
+    index: int
+    pixels: list[Tensor]
+
+
+@dataclasses.dataclass(kw_only=True)
+class PictureReady:
+    """One finished picture; `index` counts over all batches. [postprocess_image]"""
+
+    plan: Plan
+    index: int
+    image: Image.Image
+
+
+@dataclasses.dataclass(kw_only=True)
+class Saving:
+    """A picture is about to be written. [on_before_image_saved]"""
+
+    image: Image.Image
+    infotext: str
+
+
+@dataclasses.dataclass(kw_only=True)
+class Saved:
+    """A picture is on disk. [on_image_saved]"""
+
+    path: Path
+    infotext: str
+
+
+@dataclasses.dataclass(kw_only=True)
+class Finished:
+    """The job is done; `result` is what its owner gets. [postprocess]"""
+
+    plan: Plan
+    result: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Moments:
+    """All of them, in the order in which they happen."""
+
+    planning: Moment[Planning] = dataclasses.field(default_factory=lambda: Moment("planning"))
+    planned: Moment[Planned] = dataclasses.field(default_factory=lambda: Moment("planned"))
+    batch_starting: Moment[BatchStarting] = dataclasses.field(default_factory=lambda: Moment("batch_starting"))
+    batch_ready: Moment[BatchReady] = dataclasses.field(default_factory=lambda: Moment("batch_ready"))
+    sampling: Moment[Sampling] = dataclasses.field(default_factory=lambda: Moment("sampling"))
+    model_called: Moment[ModelCalled] = dataclasses.field(default_factory=lambda: Moment("model_called"))
+    model_answered: Moment[ModelAnswered] = dataclasses.field(default_factory=lambda: Moment("model_answered"))
+    guided: Moment[Guided] = dataclasses.field(default_factory=lambda: Moment("guided"))
+    sampled: Moment[Sampled] = dataclasses.field(default_factory=lambda: Moment("sampled"))
+    decoded: Moment[Decoded] = dataclasses.field(default_factory=lambda: Moment("decoded"))
+    picture_ready: Moment[PictureReady] = dataclasses.field(default_factory=lambda: Moment("picture_ready"))
+    saving: Moment[Saving] = dataclasses.field(default_factory=lambda: Moment("saving"))
+    saved: Moment[Saved] = dataclasses.field(default_factory=lambda: Moment("saved"))
+    finished: Moment[Finished] = dataclasses.field(default_factory=lambda: Moment("finished"))

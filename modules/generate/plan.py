@@ -1,0 +1,232 @@
+"""A request with every question answered: which file, which seeds, which noise levels, which text under the picture.
+
+`make` is the only reader of options on the way to a picture; what comes after it sees a frozen `Plan`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from modules.core.errors import BadRequest
+from modules.core.noise import MAX_SEED, Seeds
+from modules.generate.guidance import GuidancePolicy
+from modules.generate.request import Txt2Img
+from modules.loading.library import Checkpoint, Library
+from modules.prompts.chunks import TextPolicy
+from modules.prompts import comments
+from modules.samplers.catalog import Catalog, Levels, Sampler, Scheduler
+
+RANDOM_SEEDS = 4294967294
+"""Random seeds are below this, as in A1111, so that they fit its 32-bit fields."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that is known before work starts. Tuples have one entry a picture, over all batches.
+
+    parameters: what the sampler takes (eta, s_churn …); extra: facts for the infotext under A1111's names, in its order.
+    """
+
+    request: Txt2Img
+    options: Mapping[str, Any]
+    checkpoint: Checkpoint
+    prompts: tuple[str, ...]
+    negative_prompts: tuple[str, ...]
+    seeds: tuple[int, ...]
+    subseeds: tuple[int, ...]
+    width: int
+    height: int
+    sampler: Sampler
+    scheduler: Scheduler | None
+    scheduler_label: str
+    levels: Levels
+    discard_penultimate: bool
+    parameters: Mapping[str, float]
+    guidance: GuidancePolicy
+    text: TextPolicy
+    extra: Mapping[str, Any]
+    notes: tuple[str, ...]
+    started: datetime
+    version: str
+
+    @property
+    def count(self) -> int:
+        """Pictures in all."""
+        return len(self.seeds)
+
+    def batches(self) -> Iterable[range]:
+        """Indices of the pictures of each batch."""
+        size = self.request.batch_size
+        return (range(start, start + size) for start in range(0, self.count, size))
+
+    def noise(self, batch: range, factor: int) -> Seeds:
+        """Where the noise of a batch comes from; factor: pixels a latent pixel."""
+        request = self.request
+        resized = request.seed_resize_from_w > 0 and request.seed_resize_from_h > 0
+        return Seeds(
+            source=self.options["randn_source"],
+            seeds=self.seeds[batch.start : batch.stop],
+            subseeds=self.subseeds[batch.start : batch.stop],
+            strength=request.subseed_strength,
+            resize_from=(request.seed_resize_from_h // factor, request.seed_resize_from_w // factor) if resized else None,
+            delta=self.options["eta_noise_seed_delta"],
+        )
+
+
+def with_seeds(request: Txt2Img) -> Txt2Img:
+    """The request with -1 seeds replaced by random ones: a job that is run again makes the same pictures."""
+    return dataclasses.replace(request, seed=_fixed(request.seed), subseed=_fixed(request.subseed))
+
+
+def make(
+    request: Txt2Img, options: Mapping[str, Any], *, library: Library, catalog: Catalog, version: str, started: datetime
+) -> Plan:
+    """Answer every question of a request. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile."""
+    _check(request)
+    request = with_seeds(request)
+    sampler, joined = catalog.find_sampler(request.sampler_name)
+    chosen = joined or catalog.find_scheduler(request.scheduler or "Automatic")
+    scheduler = _automatic(sampler, catalog) if chosen.function is None else chosen
+    prompt, negative, notes = _prompts(request, options)
+    count = request.batch_size * request.n_iter
+    parameters, parameter_notes = _parameters(request, options, sampler)
+    levels = Levels.of(options)
+    always = levels.discard_penultimate
+    discard = always or "discard_next_to_last_sigma" in sampler.options
+    return Plan(
+        request=request,
+        options=options,
+        checkpoint=library.find(options["sd_model_checkpoint"]) if options["sd_model_checkpoint"] else library.default(),
+        prompts=(prompt,) * count,
+        negative_prompts=(negative,) * count,
+        seeds=tuple(request.seed + (0 if request.subseed_strength else index) for index in range(count)),
+        subseeds=tuple(request.subseed + index for index in range(count)),
+        width=request.width // 8 * 8,
+        height=request.height // 8 * 8,
+        sampler=sampler,
+        scheduler=scheduler,
+        scheduler_label=scheduler.label if scheduler else "Automatic",
+        levels=levels,
+        discard_penultimate=discard,
+        parameters=parameters,
+        guidance=GuidancePolicy.of(
+            options,
+            scale=request.cfg_scale,
+            min_uncond=options["s_min_uncond"] if request.s_min_uncond is None else request.s_min_uncond,
+        ),
+        text=TextPolicy.of(options),
+        extra={
+            **_emphasis_note(options, prompt, negative),
+            **({"Discard penultimate sigma": True} if always and "discard_next_to_last_sigma" not in sampler.options else {}),
+            **_schedule_notes(scheduler, levels),
+            **({"SGM noise multiplier": True} if options["sgm_noise_multiplier"] else {}),
+            **parameter_notes,
+        },
+        notes=notes,
+        started=started,
+        version=version,
+    )
+
+
+def _check(request: Txt2Img) -> None:
+    """What no later part could make sense of. Raises BadRequest naming the field."""
+    whole = {"steps": 1, "batch_size": 1, "n_iter": 1, "width": 8, "height": 8, "seed": -1, "subseed": -1}
+    for field, least in whole.items():
+        if getattr(request, field) < least:
+            raise BadRequest(f"{field} must be at least {least}, not {getattr(request, field)}.", field=field)
+    for field in ("seed", "subseed"):
+        if getattr(request, field) > MAX_SEED:
+            raise BadRequest(f"{field} must be below 2^64.", field=field)
+    for field in ("cfg_scale", "subseed_strength", "eta", "s_churn", "s_tmin", "s_noise", "s_min_uncond"):
+        value = getattr(request, field)
+        if value is not None and not math.isfinite(value):
+            raise BadRequest(f"{field} must be a finite number.", field=field)
+    if request.styles:
+        raise BadRequest("Styles are not available in this version of Easel.", field="styles")
+
+
+def _fixed(seed: int) -> int:
+    return random.randrange(RANDOM_SEEDS) if seed == -1 else seed
+
+
+def _automatic(sampler: Sampler, catalog: Catalog) -> Scheduler | None:
+    """What "Automatic" means for a sampler: its own preference, or None for the model's schedule."""
+    preferred = sampler.options.get("scheduler")
+    return catalog.find_scheduler(preferred) if preferred else None
+
+
+def _prompts(request: Txt2Img, options: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...]]:
+    """(prompt, negative prompt, remarks for the user)."""
+    texts = [request.prompt, request.negative_prompt]
+    if options["enable_prompt_comments"]:
+        texts = [comments.strip_comments(text) for text in texts]
+    prompt, negative = texts
+    return prompt, negative, tuple(dict.fromkeys(note for text in texts for note in remarks(text)))
+
+
+def remarks(text: str) -> list[str]:
+    """What a prompt asks for that this version cannot do yet, in words."""
+    found = [f"{network} was read as plain text: networks are not available in this version." for network in _NETWORK.findall(text)]
+    if _EDITING.search(text):
+        found.append("Prompt editing and alternation ([a:b:0.5], [a|b]) are not available in this version: read as plain text.")
+    if re.search(r"\bAND\b", text):
+        found.append("AND is not available in this version: read as plain text.")
+    return found
+
+
+_NETWORK = re.compile(r"<(?:lora|lyco|hypernet):[^<>]+>")
+_EDITING = re.compile(r"\[[^\[\]]*:[^\[\]]*\]|\[[^\[\]]*\|[^\[\]]*\]")
+
+
+_SIGMA_NAMES = {"s_churn": "Sigma churn", "s_tmin": "Sigma tmin", "s_tmax": "Sigma tmax", "s_noise": "Sigma noise"}
+_SIGMA_DEFAULTS = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
+
+
+def _parameters(
+    request: Txt2Img, options: Mapping[str, Any], sampler: Sampler
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """(what the sampler is called with, what the infotext says of it).
+
+    An option that was changed wins over the request's own field and is noted; the field alone is not: A1111's rule.
+    """
+    values: dict[str, float] = {}
+    notes: dict[str, Any] = {}
+    if "eta" in sampler.parameters:
+        values["eta"] = options["eta_ancestral"] if request.eta is None else request.eta
+        if values["eta"] != 1.0:
+            notes["Eta"] = values["eta"]
+    for name, default in _SIGMA_DEFAULTS.items():
+        if name not in sampler.parameters:
+            continue
+        option = options[name]
+        if name == "s_tmax":
+            option = option or math.inf
+        asked = getattr(request, name)
+        values[name] = default if asked is None or (name == "s_tmax" and not asked) else asked
+        if option != default:
+            values[name] = notes[_SIGMA_NAMES[name]] = option
+    return values, notes
+
+
+def _schedule_notes(scheduler: Scheduler | None, levels: Levels) -> dict[str, Any]:
+    if scheduler is None:
+        return {}
+    notes: dict[str, Any] = {"Schedule type": scheduler.label}
+    if levels.sigma_min:
+        notes["Schedule min sigma"] = levels.sigma_min
+    if levels.sigma_max:
+        notes["Schedule max sigma"] = levels.sigma_max
+    if scheduler.default_rho != -1 and levels.rho and levels.rho != scheduler.default_rho:
+        notes["Schedule rho"] = levels.rho
+    return notes
+
+
+def _emphasis_note(options: Mapping[str, Any], *texts: str) -> dict[str, Any]:
+    used = any(bracket in text for text in texts for bracket in "([")
+    return {"Emphasis": options["emphasis"]} if used and options["emphasis"] != "Original" else {}

@@ -1,0 +1,146 @@
+"""From finished pictures to files: which folder, which text, the grid, the history, the job's result."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from modules.core.types import JsonObject
+from modules.generate import describe
+from modules.generate.moments import Moments, Saved, Saving
+from modules.generate.plan import Plan
+from modules.imaging import filenames, grids, saving
+from modules.imaging.filenames import NameFacts
+from modules.imaging.policy import Kind, SavePolicy
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A picture on disk. saved: among the user's pictures; otherwise it lies with the results of recent jobs."""
+
+    path: Path
+    infotext: str
+    saved: bool
+    kind: Kind
+    seed: int
+    size: tuple[int, int]
+
+    def to_json(self) -> JsonObject:
+        width, height = self.size
+        facts = {"infotext": self.infotext, "saved": self.saved, "kind": self.kind, "seed": self.seed}
+        return {"path": str(self.path), **facts, "width": width, "height": height}
+
+
+class Album:
+    """The pictures of one job. Every picture is on disk when `add` returns, so that a crash loses none.
+
+    data: the folder that relative output folders lie in; spool: a folder of the job's own for what is not to be saved;
+    record: told of every kept picture (the history).
+    """
+
+    def __init__(
+        self,
+        *,
+        data: Path,
+        spool: Path,
+        moments: Moments,
+        record: Callable[[Plan, Kept], None],
+        clock: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self._data = data
+        self._spool = spool
+        self._moments = moments
+        self._record = record
+        self._clock = clock
+        self._images: list[Image.Image] = []
+        self._kept: list[Kept] = []
+        self._extra: Mapping[str, Any] = {}
+
+    def add(self, plan: Plan, index: int, image: Image.Image, extra: Mapping[str, Any], *, complete: bool) -> None:
+        """Keep picture `index` of the plan; extra: its facts for the infotext; complete: it was sampled to the end.
+
+        Raises EaselError naming folder and way out when the disk refuses.
+        """
+        infotext = describe.text_of(plan, index, extra)
+        wanted = plan.options["samples_save"] and not plan.request.do_not_save_samples
+        saved = wanted and (complete or plan.options["save_incomplete_images"])
+        self._extra = extra
+        self._images.append(image)
+        self._kept.append(self._write(plan, index, image, infotext, kind="sample", saved=saved))
+
+    def close(self, plan: Plan) -> JsonObject:
+        """Make the grid if one is wanted -> the job's result."""
+        grid = self._grid(plan)
+        kept = [grid, *self._kept] if grid else self._kept
+        infotexts = [each.infotext for each in kept]
+        extra = self._extra or plan.extra
+        return {
+            "pictures": [each.to_json() for each in kept],
+            "info": describe.info(plan, infotexts, extra=extra, first=1 if grid else 0),
+            "comments": list(plan.notes),
+        }
+
+    def _grid(self, plan: Plan) -> Kept | None:
+        options = plan.options
+        few = len(self._images) < 2 and options["grid_only_if_multiple"]
+        unwanted = plan.request.do_not_save_grid or not (options["return_grid"] or options["grid_save"])
+        if unwanted or few or not self._images:
+            return None
+        policy = SavePolicy.of(options, kind="grid")
+        picture = grids.grid(self._images, policy=policy, batch_size=plan.request.batch_size)
+        infotext = self._kept[0].infotext
+        kept = self._write(plan, 0, picture, infotext, kind="grid", saved=options["grid_save"])
+        return kept if options["return_grid"] else None
+
+    def _write(
+        self, plan: Plan, index: int, image: Image.Image, infotext: str, *, kind: Kind, saved: bool
+    ) -> Kept:
+        event = Saving(image=image, infotext=infotext)
+        self._moments.saving.fire(event)
+        policy, now, facts = SavePolicy.of(plan.options, kind=kind), self._clock(), _facts(plan, index)
+        if saved:
+            folder = filenames.folder(self._data, policy, facts, image=event.image, now=now)
+        else:
+            folder, policy = self._spool, dataclasses.replace(policy, pattern="[seed]", add_number=True, save_txt=False)
+        text = event.infotext if policy.enable_pnginfo else None
+        done = saving.save(event.image, text, folder=folder, name=facts, policy=policy, now=now)
+        self._moments.saved.fire(Saved(path=done.path, infotext=event.infotext))
+        kept = Kept(
+            path=done.path,
+            infotext=event.infotext,
+            saved=saved,
+            kind=kind,
+            seed=plan.seeds[index],
+            size=event.image.size,
+        )
+        self._record(plan, kept)
+        return kept
+
+
+def _facts(plan: Plan, index: int) -> NameFacts:
+    """What file-name patterns may tell of picture `index`."""
+    request, size = plan.request, plan.request.batch_size
+    return NameFacts(
+        seed=plan.seeds[index],
+        seeds=plan.seeds,
+        prompt=plan.prompts[index],
+        negative_prompt=plan.negative_prompts[index],
+        styles=request.styles,
+        steps=request.steps,
+        cfg_scale=request.cfg_scale,
+        sampler=plan.sampler.name,
+        scheduler=plan.scheduler_label,
+        model_name=plan.checkpoint.short_name,
+        model_hash=plan.checkpoint.hash,
+        clip_skip=plan.text.skip,
+        job_timestamp=plan.started.strftime("%Y%m%d%H%M%S"),
+        batch_index=index % size,
+        batch_size=size,
+        iteration=index // size,
+        n_iter=request.n_iter,
+    )

@@ -1,0 +1,1 @@
+"""Pictures as files: metadata and formats, names and folders, saving, grids. PIL only; imports nothing above `core`."""

@@ -1,0 +1,217 @@
+"""The checkpoints on disk: scanned, recognised by their headers, named as A1111 names them, hashed once.
+
+Used by generate (which file?), the API and the page (what is there?). A scan reads headers only and never fails: files
+that cannot be used are kept in `problems()` with the reason. Hashes are cached in the database by path, size and mtime.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from modules.core.errors import DamagedFile, NoCheckpoint, NotFound
+from modules.core.store import Store
+from modules.loading import families, header
+
+log = logging.getLogger(__name__)
+
+ENDINGS = (".safetensors", ".ckpt", ".pt")
+_VAE_ENDINGS = (".vae.safetensors", ".vae.ckpt", ".vae.pt")
+_MIGRATIONS = (
+    """CREATE TABLE hashes (
+        path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, sha256 TEXT NOT NULL)""",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """One file. name: path below its folder, with ending; problem: why it cannot be used, in words, or None."""
+
+    path: Path
+    name: str
+    family: str | None = None
+    sha256: str | None = None
+    problem: str | None = None
+    size: int = 0
+    mtime: int = 0
+
+    @property
+    def model_name(self) -> str:
+        """The name in the API: folders joined by "_", no ending."""
+        return os.path.splitext(self.name.replace("/", "_").replace("\\", "_"))[0]
+
+    @property
+    def short_name(self) -> str:
+        """The name in infotexts: the file's own, without folder and ending."""
+        return Path(self.name).stem
+
+    @property
+    def hash(self) -> str | None:
+        """A1111's short hash: the first 10 digits of the SHA-256."""
+        return self.sha256[:10] if self.sha256 else None
+
+    @property
+    def title(self) -> str:
+        """The name in menus, with the short hash where it is known."""
+        return f"{self.name} [{self.hash}]" if self.hash else self.name
+
+    @property
+    def config(self) -> str | None:
+        """A same-named .yaml beside it."""
+        path = self.path.with_suffix(".yaml")
+        return str(path) if path.exists() else None
+
+
+def no_checkpoint_message(folders: Iterable[Path]) -> str:
+    """What to do when there is no model at all; the page and the console say the same."""
+    return (
+        "There is no checkpoint yet. Put a Stable Diffusion 1 model (a .safetensors file) into "
+        f"{next(iter(folders))}, then press the refresh button beside the checkpoint menu (🔄) or POST "
+        "/sdapi/v1/refresh-checkpoints."
+    )
+
+
+class Library:
+    """All checkpoints below the given folders, and single files beside them; safe to use from any thread."""
+
+    def __init__(
+        self, folders: Iterable[Path], store: Store, *, files: Iterable[Path] = (), hashing: bool = True
+    ) -> None:
+        self.folders = tuple(folders)
+        self.files = tuple(files)
+        self._store = store
+        self._hashing = hashing
+        self._lock = threading.Lock()
+        self._found: tuple[Checkpoint, ...] = ()
+        store.migrate("hashes", _MIGRATIONS)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Scan the folders again. Headers of files that have not changed are not read again."""
+        known = {(entry.path, entry.size, entry.mtime): entry for entry in self._found}
+        hashes = {
+            (row["path"], row["size"], row["mtime"]): row["sha256"] for row in self._store.read("SELECT * FROM hashes")
+        }
+        found = [self._examined(path, name, known, hashes) for path, name in self._files()]
+        with self._lock:
+            self._found = tuple(sorted(found, key=lambda entry: entry.name.casefold()))
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """Those that can be used, by name."""
+        return [entry for entry in self._found if entry.problem is None]
+
+    def problems(self) -> list[Checkpoint]:
+        """Those that cannot, each with its reason."""
+        return [entry for entry in self._found if entry.problem is not None]
+
+    def find(self, name: str, *, field: str = "sd_model_checkpoint") -> Checkpoint:
+        """By title, name, name without folder or ending, or hash, in any case. Raises NotFound, DamagedFile."""
+        wanted = name.strip().casefold()
+        for entry in self._found:
+            if wanted in _spellings(entry):
+                if entry.problem:
+                    raise DamagedFile(entry.problem)
+                return entry
+        bare = wanted.rsplit(" [", 1)[0]
+        if bare != wanted:
+            return self.find(bare, field=field)
+        raise NotFound("Checkpoint", name, [entry.name for entry in self.checkpoints()], field=field)
+
+    def default(self) -> Checkpoint:
+        """The first one. Raises NoCheckpoint, which says where to put one."""
+        usable = self.checkpoints()
+        if not usable:
+            raise NoCheckpoint(no_checkpoint_message(self.folders))
+        return usable[0]
+
+    def hashed(self, entry: Checkpoint) -> Checkpoint:
+        """The same with its SHA-256, which is worked out at most once for a file (--no-hashing: left out)."""
+        if entry.sha256 or not self._hashing:
+            return entry
+        with entry.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._store.write(
+            "INSERT OR REPLACE INTO hashes (path, size, mtime, sha256) VALUES (?, ?, ?, ?)",
+            (str(entry.path), entry.size, entry.mtime, digest),
+        )
+        complete = dataclasses.replace(entry, sha256=digest)
+        with self._lock:
+            self._found = tuple(complete if other.path == entry.path else other for other in self._found)
+        return complete
+
+    def _files(self) -> Iterator[tuple[Path, str]]:
+        seen: set[Path] = set()
+        for folder in self.folders:
+            for path in _walk(folder):
+                lower = path.name.lower()
+                if path in seen or not lower.endswith(ENDINGS) or lower.endswith(_VAE_ENDINGS):
+                    continue
+                seen.add(path)
+                yield path, path.relative_to(folder).as_posix()
+        yield from ((path, path.name) for path in self.files if path not in seen)
+
+    def _examined(
+        self,
+        path: Path,
+        name: str,
+        known: dict[tuple[Path, int, int], Checkpoint],
+        hashes: dict[tuple[str, int, int], str],
+    ) -> Checkpoint:
+        try:
+            facts = path.stat()
+        except OSError as error:
+            return Checkpoint(path=path, name=name, problem=f"{name}: {error.strerror or error}.")
+        size, mtime = facts.st_size, facts.st_mtime_ns
+        if (path, size, mtime) in known:
+            return known[path, size, mtime]
+        family, problem = recognise(path)
+        if problem:
+            log.warning("Checkpoint not usable: %s", problem)
+        sha256 = hashes.get((str(path), size, mtime))
+        return Checkpoint(path=path, name=name, family=family, sha256=sha256, problem=problem, size=size, mtime=mtime)
+
+
+def recognise(path: Path) -> tuple[str | None, str | None]:
+    """(family id, problem) of a file, from its header alone; never raises."""
+    if path.suffix.lower() != ".safetensors":
+        return None, f"{path.name}: this version of Easel reads .safetensors files only. Convert it to .safetensors."
+    try:
+        facts = header.read(path)
+        family = families.detect(facts)
+        return family.id, _named(path, families.obstacle(family, facts))
+    except (DamagedFile, OSError) as error:
+        return None, _named(path, str(error))
+
+
+def _named(path: Path, problem: str | None) -> str | None:
+    if problem is None or problem.startswith(path.name):
+        return problem
+    return f"{path.name}: {problem}"
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Files below a folder, sub-folders too, links followed; a folder that cannot be read is passed over with a log line."""
+    visited: set[str] = set()
+
+    def report(error: OSError) -> None:
+        if error.filename != str(folder):
+            log.warning("Cannot read %s: %s", error.filename, error.strerror)
+
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=report):
+        real = os.path.realpath(root)
+        if real in visited:  # a link that leads back up
+            folders.clear()
+            continue
+        visited.add(real)
+        yield from (Path(root, name) for name in sorted(files))
+
+
+def _spellings(entry: Checkpoint) -> set[str]:
+    names = {entry.title, entry.name, entry.model_name, Path(entry.name).name, Path(entry.name).stem, str(entry.path)}
+    hashes = {entry.sha256, entry.hash} if entry.sha256 else set()
+    return {spelling.casefold() for spelling in names | hashes if spelling}

@@ -1,0 +1,57 @@
+"""Which parts of a model are on the accelerator: a policy that is asked before each kind of work.
+
+"normal": everything stays there. "medvram": only the part at work (text encoder, denoiser or VAE), the others wait in RAM.
+"lowvram": as medvram, and the denoiser's weights follow its computation block by block (diffusers' group offloading).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+
+class Residency:
+    """Call `use(part)` before working with "text", "denoiser" or "vae"; `leave` and `enter` when another model is in use."""
+
+    def __init__(self, mode: str, device: torch.device) -> None:
+        self.mode = mode if device.type != "cpu" else "normal"
+        self._device = device
+        self._parts: Mapping[str, nn.Module] = {}
+
+    @property
+    def home(self) -> torch.device:
+        """Where weights are put when they are loaded."""
+        return self._device if self.mode == "normal" else torch.device("cpu")
+
+    def manage(self, parts: Mapping[str, nn.Module]) -> None:
+        """Take charge of a freshly loaded model's parts, which lie on `home`."""
+        self._parts = parts
+        if self.mode == "lowvram":
+            from diffusers.hooks import apply_group_offloading
+
+            apply_group_offloading(
+                parts["denoiser"], self._device, torch.device("cpu"), offload_type="leaf_level", use_stream=False
+            )
+
+    def use(self, part: str) -> None:
+        """Bring one part to the device and, unless everything stays there, send the others away."""
+        if self.mode == "normal":
+            return
+        for name in self._movable():
+            self._parts[name].to(self._device if name == part else torch.device("cpu"))
+
+    def leave(self) -> None:
+        """Move everything to RAM."""
+        for name in self._movable():
+            self._parts[name].to(torch.device("cpu"))
+
+    def enter(self) -> None:
+        """Bring everything home again."""
+        for name in self._movable():
+            self._parts[name].to(self.home)
+
+    def _movable(self) -> list[str]:
+        """A denoiser under group offloading is moved by its own hooks."""
+        return [name for name in self._parts if not (self.mode == "lowvram" and name == "denoiser")]

@@ -1,0 +1,214 @@
+"""The table of samplers and schedulers: A1111's labels and aliases -> functions. Extensions add rows.
+
+Names are found in any case, by label or alias, and in A1111's old joined style ("DPM++ 2M Karras"). The functions live in
+modules that import torch, so each row names its function and it is imported when a picture is made: listing costs nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from modules.core.errors import NotFound
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from modules.core.process import TrainedLevels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """A sampler as the API lists it.
+
+    function is "module:name" (or the callable itself): (denoise, x, sigmas, *, process, noise, on_step, **parameters) -> x.
+    parameters: which of eta, s_churn, s_tmin, s_tmax, s_noise it takes. options: A1111's table of oddities ("scheduler":
+    what Automatic means here; "discard_next_to_last_sigma"; "uses_ensd"; "second_order": two model calls a step).
+    """
+
+    name: str
+    function: str | Callable[..., Tensor]
+    aliases: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def run(self) -> Callable[..., Tensor]:
+        return resolve(self.function)
+
+    @property
+    def calls_per_step(self) -> int:
+        return 2 if "second_order" in self.options else 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scheduler:
+    """A schedule as the API lists it.
+
+    function ("module:name" or callable, None for Automatic): (steps, *, sigma_min, sigma_max[, rho]) -> sigmas (steps + 1,),
+    or (steps, levels) where `need_inner_model`. default_rho is -1 where rho means nothing.
+    """
+
+    name: str
+    label: str
+    function: str | Callable[..., Tensor] | None
+    aliases: tuple[str, ...] | None = None
+    default_rho: float = -1
+    need_inner_model: bool = False
+
+
+def resolve(function: str | Callable[..., Any]) -> Callable[..., Any]:
+    """The function behind "module:name"."""
+    if not isinstance(function, str):
+        return function
+    module, _, name = function.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
+class Catalog:
+    """Both lists, in the order in which menus show them."""
+
+    def __init__(self, samplers: Iterable[Sampler], schedulers: Iterable[Scheduler]) -> None:
+        self._samplers = list(samplers)
+        self._schedulers = list(schedulers)
+
+    def samplers(self) -> list[Sampler]:
+        return list(self._samplers)
+
+    def schedulers(self) -> list[Scheduler]:
+        return list(self._schedulers)
+
+    def add_sampler(self, sampler: Sampler) -> Callable[[], None]:
+        """Add a row; returns the function that takes it out again. Raises ValueError for a name that is taken."""
+        _refuse_taken({sampler.name, *sampler.aliases}, _spellings_of_samplers(self._samplers))
+        self._samplers.append(sampler)
+        return lambda: self._samplers.remove(sampler)
+
+    def add_scheduler(self, scheduler: Scheduler) -> Callable[[], None]:
+        """Add a row; returns the function that takes it out again. Raises ValueError for a name that is taken."""
+        spellings = {scheduler.name, scheduler.label, *(scheduler.aliases or ())}
+        _refuse_taken(spellings, _spellings_of_schedulers(self._schedulers))
+        self._schedulers.append(scheduler)
+        return lambda: self._schedulers.remove(scheduler)
+
+    def find_scheduler(self, name: str) -> Scheduler:
+        """By name, label or alias in any case. Raises NotFound(field="scheduler")."""
+        spellings = _spellings_of_schedulers(self._schedulers)
+        found = spellings.get(name.strip().casefold())
+        if found is None:
+            raise NotFound("Scheduler", name, [row.label for row in self._schedulers], field="scheduler")
+        return found
+
+    def find_sampler(self, name: str) -> tuple[Sampler, Scheduler | None]:
+        """By name or alias in any case -> (sampler, the scheduler that an old joined name such as "DPM++ 2M Karras" asks for).
+
+        Raises NotFound(field="sampler_name").
+        """
+        spellings = _spellings_of_samplers(self._samplers)
+        wanted = name.strip().casefold()
+        if wanted in spellings:
+            return spellings[wanted], None
+        for ending, scheduler in self._endings():
+            if wanted.endswith(ending) and wanted[: -len(ending)] in spellings:
+                return spellings[wanted[: -len(ending)]], scheduler
+        raise NotFound("Sampler", name, [row.name for row in self._samplers], field="sampler_name")
+
+    def _endings(self) -> list[tuple[str, Scheduler]]:
+        """How old names end: " Karras", and "_ka" / "_exp" behind k-diffusion aliases."""
+        labels = [(f" {row.label.casefold()}", row) for row in self._schedulers]
+        short = [(ending, row) for row in self._schedulers if (ending := _SHORT_ENDINGS.get(row.name))]
+        return labels + short
+
+
+_SHORT_ENDINGS = {"karras": "_ka", "exponential": "_exp"}
+
+
+def _spellings_of_samplers(rows: Iterable[Sampler]) -> dict[str, Sampler]:
+    return {spelling.casefold(): row for row in rows for spelling in (row.name, *row.aliases)}
+
+
+def _spellings_of_schedulers(rows: Iterable[Scheduler]) -> dict[str, Scheduler]:
+    return {spelling.casefold(): row for row in rows for spelling in (row.name, row.label, *(row.aliases or ()))}
+
+
+def _refuse_taken(wanted: Iterable[str], taken: Mapping[str, object]) -> None:
+    for spelling in wanted:
+        if spelling.casefold() in taken:
+            raise ValueError(f'The name "{spelling}" is taken.')
+
+
+CHURN = ("s_churn", "s_tmin", "s_tmax", "s_noise")
+
+
+def builtin() -> Catalog:
+    """A fresh catalog of what Easel ships, in A1111's order."""
+    return Catalog(
+        samplers=[
+            Sampler(
+                name="DPM++ 2M",
+                aliases=("k_dpmpp_2m",),
+                function="modules.samplers.dpmpp:dpmpp_2m",
+                options={"scheduler": "karras"},
+            ),
+            Sampler(
+                name="Euler a",
+                aliases=("k_euler_a", "k_euler_ancestral"),
+                function="modules.samplers.euler:euler_ancestral",
+                parameters=("eta", "s_noise"),
+                options={"uses_ensd": "True"},
+            ),
+            Sampler(name="Euler", aliases=("k_euler",), function="modules.samplers.euler:euler", parameters=CHURN),
+        ],
+        schedulers=[
+            Scheduler(name="automatic", label="Automatic", function=None),
+            Scheduler(
+                name="uniform", label="Uniform", function="modules.samplers.schedules:uniform", need_inner_model=True
+            ),
+            Scheduler(name="karras", label="Karras", function="modules.samplers.schedules:karras", default_rho=7.0),
+            Scheduler(name="exponential", label="Exponential", function="modules.samplers.schedules:exponential"),
+        ],
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Levels:
+    """How the options bend a schedule (A1111's keys). 0 means "the model's own" for sigma_min, sigma_max and rho."""
+
+    sigma_min: float = 0.0
+    sigma_max: float = 0.0
+    rho: float = 0.0
+    old_karras_range: bool = False
+    discard_penultimate: bool = False
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Levels:
+        return cls(
+            sigma_min=options["sigma_min"],
+            sigma_max=options["sigma_max"],
+            rho=options["rho"],
+            old_karras_range=options["use_old_karras_scheduler_sigmas"],
+            discard_penultimate=options["always_discard_next_to_last_sigma"],
+        )
+
+
+def sigmas(
+    scheduler: Scheduler | None, steps: int, trained: TrainedLevels, levels: Levels, *, discard_penultimate: bool
+) -> Tensor:
+    """The levels to visit, (steps + 1,); None is the model's own schedule (uniform in time)."""
+    from modules.samplers import schedules
+
+    asked = steps + 1 if discard_penultimate else steps
+    if scheduler is None or scheduler.function is None:
+        result = schedules.uniform(asked, trained)
+    elif scheduler.need_inner_model:
+        result = resolve(scheduler.function)(asked, trained)
+    else:
+        low, high = (0.1, 10.0) if levels.old_karras_range else (trained.lowest, trained.highest)
+        bounds = {"sigma_min": levels.sigma_min or low, "sigma_max": levels.sigma_max or high}
+        if levels.rho and scheduler.default_rho != -1:
+            bounds["rho"] = levels.rho
+        result = resolve(scheduler.function)(asked, **bounds)
+    return schedules.without_penultimate(result) if discard_penultimate else result

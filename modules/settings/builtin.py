@@ -1,0 +1,190 @@
+"""A1111's whole table of settings as a registry: what Easel honours today, help texts, infotext labels.
+
+Called once by the composition root. Options that do not work yet are kept, returned and may be set, so that A1111's
+settings files and clients lose nothing; the Settings page shows only those that work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from modules.settings.options import Option, Registry
+from modules.settings.table import SECTIONS
+
+_WORKS = """
+samples_save samples_format samples_filename_pattern save_images_add_number save_images_replace_action
+grid_save grid_format grid_extended_filename grid_only_if_multiple grid_prevent_empty_spots n_rows
+grid_background_color enable_pnginfo save_txt jpeg_quality webp_lossless export_for_4chan img_downscale_threshold
+target_side_length img_max_size_mp save_incomplete_images
+outdir_samples outdir_txt2img_samples outdir_grids outdir_txt2img_grids
+save_to_dirs grid_save_to_dirs directories_filename_pattern directories_max_prompt_words
+sd_model_checkpoint sd_checkpoint_cache emphasis enable_batch_seeds comma_padding_backtrack
+CLIP_stop_at_last_layers randn_source enable_prompt_comments
+eta_ancestral eta_noise_seed_delta s_churn s_tmin s_tmax s_noise sigma_min sigma_max rho
+always_discard_next_to_last_sigma sgm_noise_multiplier use_old_karras_scheduler_sigmas skip_early_cond hide_samplers
+s_min_uncond batch_cond_uncond pad_cond_uncond persistent_cond_cache
+add_model_name_to_info add_model_hash_to_info add_version_to_infotext infotext_skip_pasting
+live_previews_enable live_previews_image_format show_progress_every_n_steps show_progress_type
+live_preview_content live_preview_refresh_period
+return_grid do_not_show_images show_progress_in_title send_seed send_size quicksettings_list gradio_theme
+"""
+WORKS = frozenset(_WORKS.split())
+
+INFOTEXT = {
+    "sd_model_checkpoint": "Model hash",
+    "sd_vae": "VAE",
+    "sd_vae_encode_method": "VAE Encoder",
+    "sd_vae_decode_method": "VAE Decoder",
+    "emphasis": "Emphasis",
+    "CLIP_stop_at_last_layers": "Clip skip",
+    "randn_source": "RNG",
+    "tiling": "Tiling",
+    "hires_fix_refiner_pass": "Hires refiner",
+    "fp8_storage": "FP8 weight",
+    "cache_fp16_weight": "Cache FP16 weight for LoRA",
+    "s_min_uncond": "NGMS",
+    "s_min_uncond_all": "NGMS all steps",
+    "token_merging_ratio": "Token merging ratio",
+    "token_merging_ratio_hr": "Token merging ratio hr",
+    "pad_cond_uncond": "Pad conds",
+    "pad_cond_uncond_v0": "Pad conds v0",
+    "use_old_scheduling": "Old prompt editing timelines",
+    "use_downcasted_alpha_bar": "Downcast alphas_cumprod",
+    "refiner_switch_by_sample_steps": "Refiner switch by sampling steps",
+    "eta_ddim": "Eta DDIM",
+    "eta_ancestral": "Eta",
+    "eta_noise_seed_delta": "ENSD",
+    "s_churn": "Sigma churn",
+    "s_tmin": "Sigma tmin",
+    "s_tmax": "Sigma tmax",
+    "s_noise": "Sigma noise",
+    "sigma_min": "Schedule min sigma",
+    "sigma_max": "Schedule max sigma",
+    "rho": "Schedule rho",
+    "always_discard_next_to_last_sigma": "Discard penultimate sigma",
+    "sgm_noise_multiplier": "SGM noise multiplier",
+    "uni_pc_variant": "UniPC variant",
+    "uni_pc_skip_type": "UniPC skip type",
+    "uni_pc_order": "UniPC order",
+    "uni_pc_lower_order_final": "UniPC lower order final",
+    "sd_noise_schedule": "Noise Schedule",
+    "skip_early_cond": "Skip Early CFG",
+    "beta_dist_alpha": "Beta scheduler alpha",
+    "beta_dist_beta": "Beta scheduler beta",
+    "inpainting_mask_weight": "Conditional mask weight",
+    "initial_noise_multiplier": "Noise multiplier",
+    "img2img_extra_noise": "Extra noise",
+    "face_restoration_model": "Face restoration",
+    "hypertile_enable_unet": "Hypertile U-Net",
+    "hypertile_enable_unet_secondpass": "Hypertile U-Net second pass",
+    "hypertile_max_depth_unet": "Hypertile U-Net max depth",
+    "hypertile_max_tile_unet": "Hypertile U-Net max tile size",
+    "hypertile_swap_size_unet": "Hypertile U-Net swap size",
+    "hypertile_enable_vae": "Hypertile VAE",
+    "hypertile_max_depth_vae": "Hypertile VAE max depth",
+    "hypertile_max_tile_vae": "Hypertile VAE max tile size",
+    "hypertile_swap_size_vae": "Hypertile VAE swap size",
+}
+
+FIELD_LABELS = (
+    "Prompt",
+    "Negative prompt",
+    "Steps",
+    "Sampler",
+    "Schedule type",
+    "CFG scale",
+    "Seed",
+    "Size-1",
+    "Size-2",
+    "Batch size",
+    "Variation seed",
+    "Variation seed strength",
+    "Seed resize from-1",
+    "Seed resize from-2",
+)
+
+HELP = {
+    "outdir_samples": "A path, absolute or inside the data folder; one folder for everything instead of one a tab.",
+    "outdir_grids": "A path, absolute or inside the data folder.",
+    "samples_format": "PNG keeps every pixel; the others are smaller.",
+    "samples_filename_pattern": "Text with names in brackets, such as [seed]-[prompt_spaces]; empty: [seed], with the"
+    " prompt behind it when pictures are not put into sub-folders.",
+    "save_images_add_number": "A running number in front: 00012-1234.png.",
+    "save_images_replace_action": "Only without running numbers: what happens when the name is taken.",
+    "grid_only_if_multiple": "A grid of one picture is the picture.",
+    "grid_prevent_empty_spots": "Choose the rows so that the grid is full.",
+    "enable_pnginfo": "So that the picture can be made again from its file.",
+    "jpeg_quality": "1 is small and coarse, 100 large and fine.",
+    "export_for_4chan": "Beside a picture that is over one of the two limits below.",
+    "img_downscale_threshold": "In megabytes.",
+    "target_side_length": "In pixels; the copy is made smaller to fit.",
+    "img_max_size_mp": "Of a grid, in megapixels: a larger one is not made.",
+    "save_incomplete_images": "Keep the file of a picture that was interrupted.",
+    "directories_filename_pattern": "As in file names; [date] makes a folder a day.",
+    "sd_checkpoint_cache": "Models kept in memory beside the one in use, so that going back to them is quick.",
+    "emphasis": 'How "(word:1.3)" acts. Original: weighted, then brought back to the mean from before; No norm: only'
+    " weighted; Ignore: brackets are read and do nothing; None: brackets are text.",
+    "enable_batch_seeds": "Each picture of a batch draws from its own generator.",
+    "comma_padding_backtrack": "Tokens: a comma this near before the end of a chunk of 75 becomes the place to break.",
+    "CLIP_stop_at_last_layers": "1 uses the whole text encoder; 2 leaves out its last layer, and so on.",
+    "randn_source": "NV: the numbers of an NVIDIA card, the same on every machine. GPU: those of the device in use."
+    " CPU: torch's own, the same on every machine.",
+    "enable_prompt_comments": "Text from # to the end of the line is not part of the prompt.",
+    "eta_ancestral": "How much noise ancestral samplers add: 0 none, 1 all.",
+    "eta_noise_seed_delta": "Added to the seed of that noise (ENSD).",
+    "s_churn": "Noise added on the way, for Euler and its kin; 0 is off.",
+    "s_tmin": "Churn acts at noise levels from here up.",
+    "s_tmax": "Churn acts at noise levels up to here; 0 is no limit.",
+    "s_noise": "Strength of the noise that churn adds.",
+    "sigma_min": "Lowest noise level of a schedule; 0 is the model's own.",
+    "sigma_max": "Highest noise level of a schedule; 0 is the model's own.",
+    "rho": "Bend of the Karras schedule; 0 is its own value (7).",
+    "sgm_noise_multiplier": "Scale the first noise as the SDXL reference implementation does.",
+    "use_old_karras_scheduler_sigmas": "For pictures made with very old versions.",
+    "s_min_uncond": "Below this noise level the negative prompt is left out on every second step: faster. 0 is off.",
+    "skip_early_cond": "The part of all steps, from the first, that leaves the negative prompt out: faster.",
+    "batch_cond_uncond": "Prompt and negative prompt in one pass of the model: faster, more memory.",
+    "pad_cond_uncond": "Make the shorter of prompt and negative prompt as long as the other, so that one pass does.",
+    "persistent_cond_cache": "Do not encode the same prompt again.",
+    "infotext_skip_pasting": "Labels of generation parameters that stay as they are on the page.",
+    "show_progress_every_n_steps": "In steps; -1 shows a preview only at the end of a batch.",
+    "show_progress_type": "Full decodes as for the final picture; Approx cheap takes next to no time.",
+    "live_preview_content": "What the preview shows of the model's answers.",
+    "live_preview_refresh_period": "In milliseconds.",
+    "quicksettings_list": "Settings shown at the top of the page; takes effect when the page is opened again.",
+    "gradio_theme": "Takes effect at the next start.",
+    "hide_samplers": "Those named here are left out of the menus.",
+}
+
+ALSO = {"show_progress_type": ("Approx NN", "TAESD")}  # A1111's settings files hold these
+OPEN = frozenset({"hide_samplers", "infotext_skip_pasting", "quicksettings_list", "gradio_theme"})
+
+
+def registry(*, samplers: Sequence[str] = (), schedulers: Sequence[str] = ()) -> Registry:
+    """All of A1111's options. hide_samplers offers `samplers` and accepts the names of `schedulers` too."""
+    choices = {
+        "hide_samplers": tuple(samplers),
+        "infotext_skip_pasting": (*FIELD_LABELS, *(label for key, label in INFOTEXT.items() if key in WORKS)),
+        "quicksettings_list": tuple(row["key"] for rows in SECTIONS.values() for row in rows if row["key"] in WORKS),
+    }
+    also = {**ALSO, "hide_samplers": tuple(schedulers)}
+    built = Registry()
+    for (section, title), rows in SECTIONS.items():
+        for row in rows:
+            option = _option(Option(**row, section=section), choices.get(row["key"]), also.get(row["key"], ()))
+            built.add(option, title=title)
+    return built
+
+
+def _option(row: Option, choices: tuple[str, ...] | None, also: tuple[str, ...]) -> Option:
+    """The table's row with what the other tables of this module know of it."""
+    return dataclasses.replace(
+        row,
+        choices=choices or row.choices,
+        help=HELP.get(row.key, ""),
+        works=row.key in WORKS,
+        infotext=INFOTEXT.get(row.key, ""),
+        also=also,
+        open=row.key in OPEN,
+    )

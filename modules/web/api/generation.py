@@ -1,0 +1,73 @@
+"""/sdapi/v1/txt2img: submit, wait without holding a thread, answer with the pictures of the job."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request, Response
+
+from modules.core.errors import EaselError
+from modules.core.types import JsonObject
+from modules.web.api import errors, schemas, txt2img
+
+if TYPE_CHECKING:
+    from modules.jobs.queue import Job
+    from modules.web.services import Services
+
+THREADS = 8  # for checking, queueing and reading pictures: apart from the server's own, which stay free for progress
+
+
+def routes(services: Services) -> APIRouter:
+    """Making pictures. A waiting client costs no thread."""
+    router = APIRouter()
+    workers = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="easel-api")
+
+    @router.post("/txt2img", response_model=schemas.TextToImageResponse)
+    async def text2imgapi(body: schemas.StableDiffusionProcessingTxt2Img, request: Request) -> Response:
+        """Make pictures from text; answers when they are there.
+
+        `infotext` fills in fields that are not given; `override_settings` hold for this request alone;
+        `force_task_id` becomes the job's id. `sampler_index` is the old name of `sampler_name`.
+        """
+        loop = asyncio.get_running_loop()
+        asked, id = await loop.run_in_executor(workers, _submit, services, body, request.state.user)
+        job = await services.queue.finished(id)
+        return await loop.run_in_executor(workers, _answer, job, asked)
+
+    return router
+
+
+def _submit(
+    services: Services, body: schemas.StableDiffusionProcessingTxt2Img, owner: str
+) -> tuple[schemas.StableDiffusionProcessingTxt2Img, str]:
+    """(the body as it was understood, job id)."""
+    asked = txt2img.complete(body, services.options.snapshot(), services.options.registry)
+    id = services.submit_txt2img(txt2img.request(asked), id=asked.force_task_id, owner=owner)
+    return asked, id
+
+
+def _answer(job: Job, asked: schemas.StableDiffusionProcessingTxt2Img) -> Response:
+    if job.state == "cancelled":
+        return errors.answer("Cancelled", f"Job {job.id} was cancelled before it began.", status=409)
+    if job.state != "done" or job.result is None:
+        message = job.error or f"Job {job.id} failed."
+        return errors.answer(job.error_type or "EaselError", message, field=job.error_field or "")
+    pictures = job.result["pictures"] if asked.send_images else []
+    content = {
+        "images": [_base64(picture) for picture in pictures],
+        "parameters": asked.model_dump(),
+        "info": errors.dumps(job.result["info"]),
+    }
+    return errors.as_json(content)
+
+
+def _base64(picture: JsonObject) -> str:
+    """The file as it was written, so that the infotext inside it travels along."""
+    try:
+        return base64.b64encode(Path(picture["path"]).read_bytes()).decode("ascii")
+    except OSError as error:
+        raise EaselError(f"The picture {picture['path']} cannot be read any more: {error.strerror}.") from error

@@ -1,0 +1,117 @@
+"""From the body of /sdapi/v1/txt2img to a `Txt2Img`: features that are not there yet, infotext, old field names.
+
+Pure: what the options say comes in as a snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from modules.core.errors import BadRequest
+from modules.generate.request import Txt2Img
+from modules.prompts import infotext
+from modules.settings.options import Registry, Snapshot
+from modules.web.api.schemas import StableDiffusionProcessingTxt2Img
+
+UNAVAILABLE: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "enable_hr": ("Hires fix", (False,)),
+    "refiner_checkpoint": ("The refiner", (None, "", "None")),
+    "restore_faces": ("Face restoration", (None, False)),
+    "tiling": ("Tiling", (None, False)),
+    "firstpass_image": ("A first pass picture", (None, "")),
+    "script_name": ("Scripts", (None, "", "None")),
+    "alwayson_scripts": ("Scripts", ({},)),
+}
+"""Field -> what it asks for, and the values that do not ask for it."""
+
+FIELD_OF_LABEL = {
+    "Prompt": "prompt",
+    "Negative prompt": "negative_prompt",
+    "Steps": "steps",
+    "Sampler": "sampler_name",
+    "Schedule type": "scheduler",
+    "CFG scale": "cfg_scale",
+    "Seed": "seed",
+    "Size-1": "width",
+    "Size-2": "height",
+    "Batch size": "batch_size",
+    "Variation seed": "subseed",
+    "Variation seed strength": "subseed_strength",
+    "Seed resize from-1": "seed_resize_from_w",
+    "Seed resize from-2": "seed_resize_from_h",
+    "Denoising strength": "denoising_strength",
+    "Refiner": "refiner_checkpoint",
+    "Refiner switch at": "refiner_switch_at",
+    "Hires upscale": "hr_scale",
+    "Hires upscaler": "hr_upscaler",
+    "Hires steps": "hr_second_pass_steps",
+    "Hires prompt": "hr_prompt",
+    "Hires negative prompt": "hr_negative_prompt",
+}
+_SIGNS_OF_HIRES = ("Hires upscale", "Hires upscaler", "Hires resize-1")
+
+REQUEST_FIELDS = (
+    *("prompt", "negative_prompt", "seed", "subseed", "subseed_strength", "seed_resize_from_h", "seed_resize_from_w"),
+    *("scheduler", "batch_size", "n_iter", "steps", "cfg_scale"),
+    *("eta", "s_min_uncond", "s_churn", "s_tmax", "s_tmin", "s_noise"),
+)
+"""Fields that go into the `Txt2Img` as they are."""
+
+
+def complete(
+    body: StableDiffusionProcessingTxt2Img, options: Snapshot, registry: Registry
+) -> StableDiffusionProcessingTxt2Img:
+    """The body with the fields that are absent taken from its `infotext`, if it has one. What is given stays.
+
+    Settings in the text that are not the ones of now go into `override_settings`. Raises BadRequest(field="infotext").
+    """
+    if not body.infotext:
+        return body
+    skipped = set(options["infotext_skip_pasting"])
+    found = {label: value for label, value in infotext.parse(body.infotext).items() if label not in skipped}
+    fields: dict[str, Any] = {field: found[label] for label, field in FIELD_OF_LABEL.items() if label in found}
+    if any(label in found for label in _SIGNS_OF_HIRES):
+        fields["enable_hr"] = True
+    given = body.model_dump(exclude_unset=True)
+    if "sampler_index" in given:
+        fields.pop("sampler_name", None)
+    overrides = _settings(found, skipped, options, registry) | (body.override_settings or {})
+    merged = {**fields, **given, "override_settings": overrides}
+    try:
+        return StableDiffusionProcessingTxt2Img.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadRequest(f"infotext: {where}: {first['msg']}", field="infotext") from error
+
+
+def _settings(found: Mapping[str, str], skipped: set[str], options: Snapshot, registry: Registry) -> dict[str, Any]:
+    """Settings that the text names or implies and that differ from those of now."""
+    implied = infotext.with_defaults(found, backward_compatible=options["auto_backcompat"])
+    working = {label: key for label, key in registry.labels().items() if registry[key].works}
+    keys = {label: key for label, key in working.items() if label in implied and label not in skipped}
+    if options["disable_weights_auto_swap"]:
+        keys.pop("Model hash", None)
+    values = {key: registry.check(key, implied[label], field="infotext") for label, key in keys.items()}
+    return {key: value for key, value in values.items() if value != options[key]}
+
+
+def request(body: StableDiffusionProcessingTxt2Img) -> Txt2Img:
+    """The job that a complete body asks for. Raises BadRequest naming the field that asks for a missing feature."""
+    for field, (feature, neutral) in UNAVAILABLE.items():
+        if getattr(body, field) not in neutral:
+            raise BadRequest(f"{field}: {feature} is not available in this version of Easel.", field=field)
+    values = {field: getattr(body, field) for field in REQUEST_FIELDS}
+    return Txt2Img(
+        **values,
+        styles=tuple(body.styles or ()),
+        sampler_name=body.sampler_name or body.sampler_index or "Euler",
+        width=body.width // 8 * 8,
+        height=body.height // 8 * 8,
+        do_not_save_samples=body.do_not_save_samples or not body.save_images,
+        do_not_save_grid=body.do_not_save_grid or not body.save_images,
+        override_settings=body.override_settings or {},
+    )

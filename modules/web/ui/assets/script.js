@@ -1,0 +1,194 @@
+// The page's script. The functions up to "what this page does" are globals because extensions call them.
+
+function gradioApp() {
+    const root = document.querySelector("gradio-app") || document;
+    if (root !== document && !root.getElementById) {
+        root.getElementById = (id) => document.getElementById(id);
+    }
+    return root.shadowRoot || root;
+}
+
+const easelCallbacks = { loaded: [], update: [], tabChange: [] };
+
+function easelCall(callbacks, argument) {
+    for (const callback of callbacks) {
+        try {
+            callback(argument);
+        } catch (error) {
+            console.error("A callback of the page failed:", callback, error);
+        }
+    }
+}
+
+/** Once, as soon as the form is there (at once if it is already). */
+function onUiLoaded(callback) {
+    if (easelCallbacks.loaded === null) {
+        easelCall([callback]);
+    } else {
+        easelCallbacks.loaded.push(callback);
+    }
+}
+
+/** Whenever the page's elements change; gets the mutation records. */
+function onUiUpdate(callback) {
+    easelCallbacks.update.push(callback);
+}
+
+/** Whenever another tab is shown. */
+function onUiTabChange(callback) {
+    easelCallbacks.tabChange.push(callback);
+}
+
+/** The button of the tab that is shown. */
+function get_uiCurrentTab() {
+    return gradioApp().querySelector('#tabs button[role="tab"][aria-selected="true"]');
+}
+
+/** The content of the tab that is shown. */
+function get_uiCurrentTabContent() {
+    const tabs = gradioApp().querySelectorAll('#tabs [id^="tab_"][role="tabpanel"]');
+    return Array.from(tabs).find((tab) => tab.style.display !== "none") || null;
+}
+
+/** Tell Gradio that a script has changed an input's value. */
+function updateInput(target) {
+    target.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+// ---- what this page does
+
+(() => {
+    const ADDRESS = new URL(window.location.href);
+    if (window.easelColorScheme && !ADDRESS.searchParams.has("__theme")) {
+        ADDRESS.searchParams.set("__theme", window.easelColorScheme);
+        window.history.replaceState(window.history.state, "", ADDRESS);
+    }
+
+    let title = null;
+    let currentTab = null;
+
+    /** Progress in front of the browser tab's title. */
+    function showTitle() {
+        const bar = gradioApp().querySelector(".progressDiv");
+        const prefix = bar ? bar.dataset.title : "";
+        if (title === null && prefix) {
+            title = document.title;
+        }
+        if (title !== null && document.title !== prefix + title) {
+            document.title = prefix + title;
+        }
+        if (!prefix) {
+            title = null;
+        }
+    }
+
+    function watchTab() {
+        const tab = get_uiCurrentTab();
+        if (tab && tab !== currentTab) {
+            currentTab = tab;
+            easelCall(easelCallbacks.tabChange);
+        }
+    }
+
+    function loadedNow() {
+        const callbacks = easelCallbacks.loaded;
+        if (callbacks !== null && gradioApp().querySelector("#txt2img_prompt")) {
+            easelCallbacks.loaded = null;
+            easelCall(callbacks);
+        }
+    }
+
+    function start() {
+        new MutationObserver((records) => {
+            loadedNow();
+            watchTab();
+            showTitle();
+            easelCall(easelCallbacks.update, records);
+        }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["aria-selected"] });
+        loadedNow();
+        if (window.easelColorScheme) {
+            document.body.classList.toggle("dark", ADDRESS.searchParams.get("__theme") === "dark");
+        }
+    }
+
+    // Gradio may insert the head's scripts after the document was read
+    if (document.readyState === "loading") {
+        document.addEventListener("DOMContentLoaded", start);
+    } else {
+        start();
+    }
+
+    /** Ctrl+Enter (Cmd+Enter) anywhere in a generation tab presses its Generate button. */
+    document.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) {
+            return;
+        }
+        const content = get_uiCurrentTabContent();
+        const button = content && content.querySelector('button[id$="_generate"]');
+        if (button && button.offsetParent !== null) {
+            event.preventDefault();
+            button.click();
+        }
+    });
+
+    /** The clipboard; where the browser has none (plain http on another machine), a hidden text field does it. */
+    async function copy(text) {
+        if (navigator.clipboard && window.isSecureContext) {
+            await navigator.clipboard.writeText(text);
+            return;
+        }
+        const field = document.createElement("textarea");
+        field.value = text;
+        field.style.position = "fixed";
+        field.style.opacity = "0";
+        document.body.append(field);
+        field.select();
+        document.execCommand("copy");
+        field.remove();
+    }
+
+    document.addEventListener("click", (event) => {
+        const copier = event.target.closest(".easel-copy");
+        if (copier) {
+            copy(copier.dataset.copy).then(
+                () => { copier.textContent = "Copied"; },
+                () => { copier.textContent = "Not copied"; },
+            );
+            setTimeout(() => { copier.textContent = "Copy"; }, 1500);
+        }
+        const link = event.target.closest("[data-goto]");
+        if (link) {
+            const section = document.getElementById(link.dataset.goto);
+            if (section) {
+                section.scrollIntoView({ behavior: "smooth", block: "start" });
+            }
+        }
+    });
+
+    /** Show the settings that hold every word of the search; a section goes with its last setting. */
+    function searchSettings(text) {
+        const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+        for (const section of gradioApp().querySelectorAll(".easel-section")) {
+            const heading = section.querySelector("h3").textContent;
+            let any = false;
+            for (const row of section.querySelectorAll(".easel-option")) {
+                const key = (row.querySelector('[id^="setting_"]') || row).id;
+                const content = `${heading} ${key} ${row.textContent}`.toLowerCase();
+                const found = words.every((word) => content.includes(word));
+                row.classList.toggle("easel-hidden", !found);
+                any = any || found;
+            }
+            section.classList.toggle("easel-hidden", !any);
+            const link = document.querySelector(`[data-goto="${section.id}"]`);
+            if (link) {
+                link.disabled = !any;
+            }
+        }
+    }
+
+    document.addEventListener("input", (event) => {
+        if (event.target.closest("#settings_search")) {
+            searchSettings(event.target.value);
+        }
+    });
+})();

@@ -1,0 +1,190 @@
+"""From infotext to the form's fields and back to a request: plain dictionaries of field name -> value.
+
+Called by the txt2img and PNG Info tabs. The names are those of `txt2img.Tab`; nothing here knows Gradio.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from modules.core.errors import BadRequest, NotFound
+from modules.generate.request import Txt2Img
+from modules.prompts import infotext
+
+if TYPE_CHECKING:
+    from modules.samplers.catalog import Catalog
+    from modules.settings.options import Registry
+
+CHECKPOINT = "sd_model_checkpoint"
+SEED_FIELDS = ("seed", "subseed", "subseed_strength")
+SIZE_FIELDS = ("width", "height")
+
+# infotext label -> (field, type)
+LABELS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "Prompt": ("prompt", str),
+    "Negative prompt": ("negative_prompt", str),
+    "Steps": ("steps", int),
+    "CFG scale": ("cfg_scale", float),
+    "Seed": ("seed", int),
+    "Size-1": ("width", int),
+    "Size-2": ("height", int),
+    "Batch size": ("batch_size", int),
+    "Variation seed": ("subseed", int),
+    "Variation seed strength": ("subseed_strength", float),
+    "Seed resize from-1": ("seed_resize_from_w", int),
+    "Seed resize from-2": ("seed_resize_from_h", int),
+}
+EXTRA_LABELS = ("Variation seed", "Variation seed strength", "Seed resize from-1", "Seed resize from-2")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pasted:
+    """What an infotext says about the form: field values, override settings as "label: value", and remarks."""
+
+    values: Mapping[str, Any]
+    overrides: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def paste(
+    parsed: Mapping[str, str],
+    *,
+    registry: Registry,
+    current: Mapping[str, Any],
+    catalog: Catalog,
+) -> Pasted:
+    """Fields of the form from a parsed infotext; labels in `current`'s option infotext_skip_pasting are left alone.
+
+    Options whose labels are there and whose values differ from `current` become override settings.
+    """
+    if "Steps" in parsed:  # parameters, not just a prompt: what they leave out had a meaning too
+        parsed = infotext.with_defaults(parsed, backward_compatible=bool(current["auto_backcompat"]))
+    skipped = set(current["infotext_skip_pasting"])
+    parsed = {label: str(text) for label, text in parsed.items() if label not in skipped}
+    values, notes = plain_values(parsed)
+    names, more = sampling(parsed, catalog)
+    if any(label in parsed for label in EXTRA_LABELS):
+        values["subseed_show"] = True
+    elif "Seed" in parsed:
+        values["subseed_show"] = False
+    overrides = tuple(override_texts(parsed, registry, current))
+    return Pasted(values=values | names, overrides=overrides, notes=(*notes, *more))
+
+
+def plain_values(parsed: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """The fields that one label names, and a remark for every text that is no number."""
+    values: dict[str, Any] = {}
+    notes = []
+    for label, (field, kind) in LABELS.items():
+        if label not in parsed:
+            continue
+        try:
+            values[field] = kind(parsed[label])
+        except ValueError:
+            notes.append(f'{label}: "{parsed[label]}" is not a number; left as it was.')
+    return values, notes
+
+
+def sampling(parsed: Mapping[str, str], catalog: Catalog) -> tuple[dict[str, str], list[str]]:
+    """Sampler and schedule as the dropdowns name them; old texts have both in one name ("DPM++ 2M Karras")."""
+    values: dict[str, str] = {}
+    notes = []
+    try:
+        if schedule := parsed.get("Schedule type"):
+            values["scheduler"] = catalog.find_scheduler(schedule).label
+    except NotFound as error:
+        notes.append(f"{error} Left as it was.")
+    try:
+        if name := parsed.get("Sampler"):
+            sampler, inside = catalog.find_sampler(name)
+            values |= {"sampler": sampler.name} | ({"scheduler": inside.label} if inside else {})
+    except NotFound as error:
+        notes.append(f"{error} Left as it was.")
+    return values, notes
+
+
+def override_texts(parsed: Mapping[str, str], registry: Registry, current: Mapping[str, Any]) -> list[str]:
+    """One text such as "Clip skip: 2" for every working option that the infotext sets to another value than now.
+
+    The checkpoint is one of them only where option disable_weights_auto_swap is off.
+    """
+    texts = []
+    for label, key in registry.labels().items():
+        if label not in parsed or not registry[key].works:
+            continue
+        if key == CHECKPOINT and current["disable_weights_auto_swap"]:
+            continue
+        try:
+            differs = registry.check(key, parsed[label]) != current[key]
+        except BadRequest:
+            differs = True  # shown all the same, so that the job's error names it
+        if differs:
+            texts.append(f"{label}: {parsed[label]}")
+    return texts
+
+
+def overrides_of(texts: Iterable[str], registry: Registry) -> dict[str, Any]:
+    """Override settings of "label: value" texts. BadRequest names the one that cannot be used."""
+    labels = registry.labels()
+    overrides = {}
+    for entry in texts:
+        label, _, text = entry.partition(":")
+        key = labels.get(label.strip())
+        if key is None:
+            raise BadRequest(f'Override settings: "{entry}" names no setting.', field="override_settings")
+        overrides[key] = registry.check(key, text.strip(), field=f"override_settings.{key}")
+    return overrides
+
+
+def without(values: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:
+    """The same values less some fields."""
+    return {field: value for field, value in values.items() if field not in fields}
+
+
+def request_of(values: Mapping[str, Any], registry: Registry) -> Txt2Img:
+    """The form's values as a request. BadRequest for an empty number or an unusable override setting.
+
+    The variation fields count only while "Extra" is ticked; an emptied seed means a random one.
+    """
+    extra = bool(values["subseed_show"])
+    return Txt2Img(
+        prompt=values["prompt"] or "",
+        negative_prompt=values["negative_prompt"] or "",
+        seed=whole(values, "seed", -1),
+        subseed=whole(values, "subseed", -1) if extra else -1,
+        subseed_strength=number(values, "subseed_strength", 0.0) if extra else 0.0,
+        seed_resize_from_w=(whole(values, "seed_resize_from_w", 0) or -1) if extra else -1,
+        seed_resize_from_h=(whole(values, "seed_resize_from_h", 0) or -1) if extra else -1,
+        sampler_name=values["sampler"],
+        scheduler=values["scheduler"],
+        batch_size=whole(values, "batch_size"),
+        n_iter=whole(values, "batch_count"),
+        steps=whole(values, "steps"),
+        cfg_scale=number(values, "cfg_scale"),
+        width=whole(values, "width"),
+        height=whole(values, "height"),
+        override_settings=overrides_of(values["override_settings"] or (), registry),
+    )
+
+
+def number(values: Mapping[str, Any], field: str, default: float | None = None) -> float:
+    """A finite number of the form; an empty field is `default`, or BadRequest where there is none."""
+    value = values[field]
+    value = default if value is None else value
+    if value is None or not math.isfinite(value):
+        raise BadRequest(f"{field}: a number is needed here.", field=field)
+    return float(value)
+
+
+def whole(values: Mapping[str, Any], field: str, default: int | None = None) -> int:
+    """`number` as an int; BadRequest for a fraction."""
+    value = values[field]
+    if isinstance(value, int):
+        return value
+    found = number(values, field, default)
+    if not found.is_integer():
+        raise BadRequest(f"{field}: {found:g} is not a whole number.", field=field)
+    return int(found)

@@ -1,0 +1,576 @@
+"""modules.jobs.queue: every job ends in one final state, once; order, flags, waiting, failure, full disks, pruning."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from modules.core.errors import BadRequest, EaselError, Interrupted, NoCheckpoint, NotFound
+from modules.core.store import Store, StoreError
+from modules.core.types import JsonObject
+from modules.jobs.progress import Control
+from modules.jobs.queue import Job, Queue
+from modules.jobs.table import Table
+
+WAIT = 20  # seconds, for what takes milliseconds unless something is broken
+
+
+class Gate:
+    """A runner that holds each job until it is let go, and notes the order."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self.open = threading.Semaphore(0)
+        self.ran: list[str] = []
+
+    def __call__(self, request: JsonObject, control: Control) -> JsonObject:
+        self.ran.append(control.job_id)
+        self.entered.release()
+        assert self.open.acquire(timeout=WAIT)
+        return {"interrupted": control.interrupted}
+
+    def enter(self) -> None:
+        assert self.entered.acquire(timeout=WAIT)
+
+    def let_go(self, count: int = 1) -> None:
+        self.open.release(count)
+
+
+class Fails:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __call__(self, request: JsonObject, control: Control) -> JsonObject:
+        raise self.error
+
+
+class BrokenStore(Store):
+    """A store whose disk refuses every write while `broken`."""
+
+    broken = False
+
+    def connection(self) -> sqlite3.Connection:
+        if self.broken:
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().connection()
+
+
+def echo(request: JsonObject, control: Control) -> JsonObject:
+    return {"echo": request}
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+Make = Callable[..., Queue]
+
+
+@pytest.fixture
+def make(tmp_path: Path, gate: Gate) -> Iterator[Make]:
+    """Queues over one database, with the runners "echo" and "gate"; stopped in the end."""
+    store = Store(tmp_path / "easel.sqlite")
+    queues: list[Queue] = []
+
+    def build(**options: object) -> Queue:
+        runners = {"echo": echo, "gate": gate} | options.pop("runners", {})  # type: ignore[operator]
+        queue = Queue(store, runners, **options)  # type: ignore[arg-type]
+        queues.append(queue)
+        return queue
+
+    yield build
+    gate.let_go(1000)
+    for queue in queues:
+        queue.stop(WAIT)
+    store.close()
+
+
+@pytest.fixture
+def queue(make: Make) -> Queue:
+    made = make()
+    made.start()
+    return made
+
+
+def test_what_is_submitted_can_be_got_before_anything_runs(make: Make) -> None:
+    request = {"prompt": "a cät \U0001f600", "odd": "\ud800", "steps": 20, "nested": {"list": [1, None, 2.5, True]}}
+    queue = make(now=lambda: 1234.5)
+    id = queue.submit("echo", request, owner="ui", priority=3)
+    job = queue.get(id)
+    facts = {"kind": "echo", "state": "pending", "owner": "ui", "priority": 3, "created": 1234.5}
+    assert job == Job(id=id, request=request, **facts)  # and every other field as it is by default
+    assert queue.list() == [job]
+
+
+def test_it_runs_and_its_result_is_there(queue: Queue) -> None:
+    job = queue.wait(queue.submit("echo", {"a": [1]}), WAIT)
+    assert (job.state, job.result, job.error) == ("done", {"echo": {"a": [1]}}, None)
+    assert job.created <= (job.started or 0) <= (job.finished or 0)
+    assert queue.get(job.id) == job
+
+
+def test_eight_threads_with_fifty_jobs_each_end_each_job_in_one_final_state_once(make: Make) -> None:
+    runs: Counter[str] = Counter()
+    ended: Counter[str] = Counter()
+
+    def sometimes(request: JsonObject, control: Control) -> JsonObject:
+        runs[control.job_id] += 1
+        if request["fate"] == "fails":
+            raise EaselError("no luck")
+        return {}
+
+    queue = make(runners={"sometimes": sometimes})
+    queue.start()
+    fates: dict[str, str] = {}
+
+    def submit(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(50):
+            fate = chance.choice(["runs", "fails", "cancelled"])
+            id = queue.submit("sometimes", {"fate": fate}, priority=chance.randrange(3))
+            fates[id] = fate
+            if fate == "cancelled" and queue.cancel(id):
+                ended[id] += 1
+
+    threads = [threading.Thread(target=submit, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    jobs = [queue.wait(id, WAIT) for id in fates]
+    assert len(jobs) == 400
+    for job in jobs:
+        allowed = {"runs": {"done"}, "fails": {"failed"}, "cancelled": {"cancelled", "done"}}[fates[job.id]]
+        assert job.state in allowed
+        assert runs[job.id] + ended[job.id] == 1, "it ran, or it was cancelled, never both nor twice"
+        assert (job.state == "cancelled") == (ended[job.id] == 1)
+
+
+def test_twenty_concurrent_submits_run_by_priority_then_in_the_order_of_submission(queue: Queue, gate: Gate) -> None:
+    queue.submit("gate", {}, id="first")
+    gate.enter()
+
+    def submit(priority: int) -> None:
+        for index in range(5):
+            queue.submit("gate", {}, id=f"{priority}-{index}", priority=priority)
+
+    threads = [threading.Thread(target=submit, args=(priority,)) for priority in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    line = [f"{priority}-{index}" for priority in (3, 2, 1, 0) for index in range(5)]
+    assert [queue.progress(id).queue_position for id in line] == list(range(1, 21))
+    gate.let_go(21)
+    for id in line:
+        queue.wait(id, WAIT)
+    assert gate.ran == ["first", *line]
+
+
+def test_list_filters_by_state_and_owner_and_orders_by_submission(queue: Queue, gate: Gate) -> None:
+    ids = [queue.submit("echo", {}, owner=owner) for owner in ("ui", "api", "ui")]
+    for id in ids:
+        queue.wait(id, WAIT)
+    queue.submit("gate", {}, id="runs", owner="ui")
+    gate.enter()
+    queue.submit("gate", {}, id="waits")
+    assert [job.id for job in queue.list(owner="ui")] == ["runs", ids[2], ids[0]]
+    assert [job.id for job in queue.list(owner="ui", states=["done"], newest_first=False)] == [ids[0], ids[2]]
+    assert [job.id for job in queue.list(states=["running", "pending"])] == ["waits", "runs"]
+    assert [job.id for job in queue.list(limit=1)] == ["waits"]
+
+
+def test_an_easel_error_fails_the_job_with_its_message_and_field(make: Make) -> None:
+    bad = Fails(BadRequest("steps must be 1 or more.", field="steps"))
+    queue = make(runners={"bad": bad, "none": Fails(NoCheckpoint("Put one there."))})
+    queue.start()
+    job = queue.wait(queue.submit("bad", {}), WAIT)
+    assert (job.state, job.error, job.error_type, job.error_field) == (
+        "failed",
+        "steps must be 1 or more.",
+        "BadRequest",
+        "steps",
+    )
+    job = queue.wait(queue.submit("none", {}), WAIT)
+    assert (job.error, job.error_type, job.error_field) == ("Put one there.", "NoCheckpoint", None)
+
+
+@pytest.mark.parametrize("runner", [Fails(ZeroDivisionError("oh")), lambda request, control: {"not json": object()}])
+def test_any_other_error_fails_the_job_is_logged_and_the_worker_lives_on(
+    make: Make, caplog: pytest.LogCaptureFixture, runner: Callable[[JsonObject, Control], JsonObject]
+) -> None:
+    queue = make(runners={"bad": runner})
+    queue.start()
+    with caplog.at_level(logging.ERROR):
+        job = queue.wait(queue.submit("bad", {}), WAIT)
+    assert job.state == "failed"
+    assert (job.error or "").startswith(f"Unexpected {job.error_type}: ")
+    assert "Traceback" in caplog.text
+    assert queue.wait(queue.submit("echo", {}), WAIT).state == "done"
+
+
+def test_an_interrupt_that_the_runner_lets_through_cancels_the_job(make: Make) -> None:
+    queue = make(runners={"stops": Fails(Interrupted())})
+    queue.start()
+    assert queue.wait(queue.submit("stops", {}), WAIT).state == "cancelled"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("signal", [SystemExit(1), KeyboardInterrupt()])
+def test_what_ends_the_process_is_not_swallowed_and_nobody_waits_for_ever(make: Make, signal: BaseException) -> None:
+    queue = make(runners={"exits": Fails(signal)})
+    after = queue.submit("echo", {}, priority=-1)
+    job_id = queue.submit("exits", {})
+    queue.start()
+    job = queue.wait(job_id, WAIT)
+    assert (job.state, job.error_type) == ("failed", type(signal).__name__)
+    with pytest.raises(EaselError, match="next start"):
+        queue.wait(after, WAIT)
+    with pytest.raises(EaselError, match=f"ended by {type(signal).__name__}"):
+        queue.submit("echo", {})
+    queue.stop(WAIT)
+    queue.start()
+    assert queue.wait(after, WAIT).state == "done"
+
+
+def test_interrupting_a_running_job_sets_its_flag_and_touches_no_other(queue: Queue, gate: Gate) -> None:
+    queue.submit("gate", {}, id="runs")
+    gate.enter()
+    queue.submit("gate", {}, id="waits")
+    queue.interrupt("runs")
+    assert queue.progress("runs").interrupted
+    gate.let_go(2)
+    assert queue.wait("runs", WAIT).result == {"interrupted": True}
+    assert queue.wait("waits", WAIT).result == {"interrupted": False}
+
+
+def test_interrupt_without_an_id_means_what_runs_now(queue: Queue, gate: Gate) -> None:
+    queue.interrupt()  # nothing runs: nothing happens
+    queue.submit("gate", {}, id="runs")
+    gate.enter()
+    queue.submit("gate", {}, id="waits")
+    queue.interrupt()
+    gate.let_go(2)
+    assert queue.wait("runs", WAIT).result == {"interrupted": True}
+    assert queue.wait("waits", WAIT).result == {"interrupted": False}
+
+
+def test_interrupting_or_cancelling_a_pending_job_takes_it_out(queue: Queue, gate: Gate) -> None:
+    queue.submit("gate", {}, id="runs")
+    gate.enter()
+    for id in ("one", "two"):
+        queue.submit("gate", {}, id=id)
+    queue.interrupt("one")
+    assert queue.cancel("two")
+    assert not queue.cancel("two")
+    assert not queue.cancel("runs")
+    assert [queue.wait(id, WAIT).state for id in ("one", "two")] == ["cancelled", "cancelled"]
+    gate.let_go()
+    queue.wait("runs", WAIT)
+    assert gate.ran == ["runs"]
+
+
+def test_skip_is_cleared_when_the_next_batch_begins(make: Make) -> None:
+    entered, go, seen = threading.Event(), threading.Event(), []
+
+    def batches(request: JsonObject, control: Control) -> JsonObject:
+        control.begin(batches=2, steps=4)
+        control.batch(0)
+        entered.set()
+        assert go.wait(WAIT)
+        seen.append(control.skipped)
+        control.batch(1)
+        seen.append(control.skipped)
+        return {}
+
+    queue = make(runners={"batches": batches})
+    queue.start()
+    id = queue.submit("batches", {})
+    assert entered.wait(WAIT)
+    waiting = queue.submit("batches", {})
+    queue.skip(waiting)  # does not run: nothing happens
+    assert not queue.progress(id).skipped
+    queue.skip()
+    assert queue.progress(id).skipped
+    go.set()
+    assert queue.wait(id, WAIT).state == "done"
+    assert seen[:2] == [True, False]
+
+
+def test_unknown_ids_and_kinds_are_not_found(queue: Queue) -> None:
+    for ask in (queue.get, queue.wait, queue.progress, queue.cancel, queue.interrupt, queue.skip):
+        with pytest.raises(NotFound, match='Job "nobody"'):
+            ask("nobody")
+    with pytest.raises(NotFound, match=r'"ecco".*"echo"'):
+        queue.submit("ecco", {})
+    assert queue.list() == []
+
+
+def test_the_same_work_with_the_same_id_is_queued_once(queue: Queue) -> None:
+    assert queue.submit("echo", {"a": 1, "b": 2}, id="task(abc)") == "task(abc)"
+    assert queue.submit("echo", {"b": 2, "a": 1}, id="task(abc)") == "task(abc)"
+    queue.wait("task(abc)", WAIT)
+    assert queue.submit("echo", {"a": 1, "b": 2}, id="task(abc)") == "task(abc)"
+    assert len(queue.list()) == 1
+    for kind, request in (("echo", {"a": 2}), ("gate", {"a": 1, "b": 2})):
+        with pytest.raises(BadRequest, match=r"task\(abc\)") as caught:
+            queue.submit(kind, request, id="task(abc)")
+        assert caught.value.field == "force_task_id"
+
+
+@pytest.mark.parametrize("id", ["", "../../etc", "a/b", "a\\b", ".hidden", "a b", "x" * 129, "a\n", "ä", "a:b"])
+def test_an_id_that_cannot_be_a_folders_name_is_refused(queue: Queue, id: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        queue.submit("echo", {}, id=id)
+    assert caught.value.field == "force_task_id"
+
+
+def test_progress_of_a_pending_a_running_and_an_ended_job(queue: Queue, gate: Gate) -> None:
+    assert queue.current() is None
+    queue.submit("gate", {}, id="runs")
+    gate.enter()
+    queue.submit("gate", {}, id="waits")
+    queue.submit("gate", {}, id="later")
+    running = queue.current()
+    assert running is not None
+    assert (running.job_id, running.state, running.queue_position) == ("runs", "running", 0)
+    assert running.started == queue.get("runs").started
+    waiting = [queue.progress(id) for id in ("waits", "later")]
+    assert [(one.state, one.queue_position, one.fraction) for one in waiting] == [("pending", 1, 0), ("pending", 2, 0)]
+    gate.let_go(3)
+    queue.wait("later", WAIT)
+    done = queue.progress("runs")
+    assert (done.state, done.fraction, done.queue_position) == ("done", 1, 0)
+
+
+def test_reading_progress_never_waits_for_the_runner_or_for_a_writer(make: Make, tmp_path: Path) -> None:
+    reads, slowest = 0, 0.0
+
+    def holds(request: JsonObject, control: Control) -> JsonObject:
+        nonlocal reads, slowest
+        reader_ended = threading.Event()
+
+        def read() -> None:
+            nonlocal reads, slowest
+            for _ in range(200):
+                before = time.monotonic()
+                assert queue.progress("held").state == "running"
+                assert queue.progress("waits").queue_position == 1
+                assert queue.current() is not None
+                slowest = max(slowest, time.monotonic() - before)
+                reads += 1
+            reader_ended.set()
+
+        with store.transaction():  # a writer that does not end while they read
+            threading.Thread(target=read).start()
+            assert reader_ended.wait(WAIT)
+        return {}
+
+    store = Store(tmp_path / "easel.sqlite")
+    queue = make(runners={"holds": holds})
+    queue.submit("holds", {}, id="held")
+    queue.submit("echo", {}, id="waits")
+    queue.start()
+    assert queue.wait("held", WAIT * 2).state == "done"
+    store.close()
+    assert reads == 200
+    assert slowest < 2, "seconds; a reader that waited for the writer would never have ended"
+
+
+def test_watching_is_heard_by_the_runner_and_forgotten_after_five_seconds(make: Make, gate: Gate) -> None:
+    clock = [100.0]
+    controls: list[Control] = []
+
+    def keeps(request: JsonObject, control: Control) -> JsonObject:
+        controls.append(control)
+        return gate(request, control)
+
+    queue = make(runners={"keeps": keeps}, clock=lambda: clock[0])
+    queue.start()
+    queue.submit("keeps", {}, id="seen")
+    gate.enter()
+    queue.watch("nobody")
+    assert not controls[0].watched()
+    queue.watch("seen")
+    assert controls[0].watched()
+    clock[0] += 5.1
+    assert not controls[0].watched()
+
+
+def test_wait_gives_up_after_its_timeout_and_a_late_waiter_returns_at_once(queue: Queue, gate: Gate) -> None:
+    queue.submit("gate", {}, id="held")
+    gate.enter()
+    with pytest.raises(TimeoutError, match="held"):
+        queue.wait("held", 0.05)
+    gate.let_go()
+    assert queue.wait("held", WAIT).final
+    assert queue.wait("held", 0).final
+
+
+def test_a_hundred_coroutines_wait_without_a_thread_each(queue: Queue, gate: Gate) -> None:
+    async def all_of_them() -> list[Job]:
+        queue.submit("gate", {}, id="held")
+        waiting = [asyncio.ensure_future(queue.finished("held")) for _ in range(100)]
+        await asyncio.sleep(0.05)
+        assert not any(future.done() for future in waiting)
+        assert threading.active_count() < 20
+        gate.let_go()
+        return await asyncio.wait_for(asyncio.gather(*waiting), WAIT)
+
+    jobs = asyncio.run(all_of_them())
+    assert [job.state for job in jobs] == ["done"] * 100
+    assert asyncio.run(queue.finished("held")).state == "done"
+
+
+def test_a_coroutine_that_no_longer_waits_does_not_hurt_the_worker(queue: Queue, gate: Gate) -> None:
+    async def given_up() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(queue.finished("held"), 0.05)
+
+    queue.submit("gate", {}, id="held")
+    asyncio.run(given_up())
+    gate.let_go()
+    assert queue.wait("held", WAIT).state == "done"
+
+
+def test_stop_tells_the_waiters_and_the_job_runs_at_the_next_start(make: Make, gate: Gate) -> None:
+    first = make()
+    first.start()
+    first.submit("gate", {}, id="runs")
+    gate.enter()
+    first.submit("gate", {}, id="waits")
+    told: list[str] = []
+
+    def wait(id: str) -> None:
+        try:
+            first.wait(id, WAIT)
+        except EaselError as error:
+            told.append(str(error))
+
+    threads = [threading.Thread(target=wait, args=(id,)) for id in ("runs", "waits")]
+    for thread in threads:
+        thread.start()
+    stopper = threading.Thread(target=first.stop, args=(WAIT,))
+    stopper.start()
+    gate.let_go(1)
+    for thread in (*threads, stopper):
+        thread.join(WAIT)
+    assert first.get("runs").state == "done"
+    assert len(told) == 1
+    assert "waits stays in the queue" in told[0]
+    gate.let_go()
+    second = make()
+    second.start()
+    assert second.wait("waits", WAIT).state == "done"
+    assert gate.ran == ["runs", "waits"]
+
+
+def test_stop_does_not_wait_longer_than_told_and_does_not_count_the_attempt(make: Make, gate: Gate) -> None:
+    queue = make()
+    queue.start()
+    queue.submit("gate", {}, id="hangs")
+    gate.enter()
+    before = time.monotonic()
+    queue.stop(0.05)
+    assert time.monotonic() - before < 5
+    assert (queue.get("hangs").state, queue.get("hangs").attempts) == ("running", 0)
+    with pytest.raises(RuntimeError, match="at work"):
+        queue.start()
+    gate.let_go()
+    deadline = time.monotonic() + WAIT
+    while not queue.get("hangs").final and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert queue.get("hangs").state == "done"
+
+
+def test_two_workers_run_two_jobs_at_once(make: Make, gate: Gate) -> None:
+    queue = make(workers=2)
+    queue.start()
+    for id in ("one", "two"):
+        queue.submit("gate", {}, id=id)
+    gate.enter()
+    gate.enter()
+    assert {job.id for job in queue.list(states=["running"])} == {"one", "two"}
+
+
+def test_a_full_disk_refuses_a_job_with_words_and_takes_the_next_one(tmp_path: Path) -> None:
+    store = BrokenStore(tmp_path / "easel.sqlite")
+    queue = Queue(store, {"echo": echo})
+    store.broken = True
+    with pytest.raises(StoreError, match=r"easel\.sqlite failed: database or disk is full"):
+        queue.submit("echo", {})
+    store.broken = False
+    assert queue.list() == []
+    id = queue.submit("echo", {})
+    queue.start()
+    assert queue.wait(id, WAIT).state == "done"
+    queue.stop(WAIT)
+    store.close()
+
+
+def test_a_result_that_the_disk_refuses_is_kept_in_memory_and_written_later(make: Make, tmp_path: Path) -> None:
+    store = Store(tmp_path / "easel.sqlite")
+
+    def limit(request: JsonObject, control: Control) -> JsonObject:
+        pages = queue._store.read("PRAGMA page_count")[0][0]  # the limit is one of the worker's own connection
+        queue._store.read(f"PRAGMA max_page_count = {request['pages'] or pages + 1}")
+        return {"big": "x" * request["size"]}
+
+    queue = make(runners={"limit": limit})
+    queue.start()
+    first = queue.submit("limit", {"pages": 0, "size": 200_000})
+    assert queue.wait(first, WAIT).result == {"big": "x" * 200_000}
+    assert Table(store).get(first).state == "running"  # type: ignore[union-attr]
+    assert queue.list()[0].state == "done"
+    queue.wait(queue.submit("limit", {"pages": 100_000, "size": 1}), WAIT)
+    queue.wait(queue.submit("echo", {}), WAIT)
+    assert Table(store).get(first) == queue.get(first)
+    store.close()
+
+
+def test_old_ended_jobs_are_pruned_and_told_about(make: Make, gate: Gate) -> None:
+    pruned: list[str] = []
+    queue = make(keep=3, on_pruned=lambda jobs: pruned.extend(job.id for job in jobs))
+    queue.submit("gate", {}, id="pending", priority=-1)
+    for index in range(6):
+        queue.submit("echo", {}, id=f"job-{index}")
+    queue.start()
+    gate.enter()
+    assert sorted(job.id for job in queue.list()) == ["job-3", "job-4", "job-5", "pending"]
+    assert pruned == ["job-0", "job-1", "job-2"]
+
+
+def test_tidying_that_fails_is_logged_and_the_worker_lives_on(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(jobs: list[Job]) -> None:
+        raise OSError("no such folder")
+
+    queue = make(keep=0, on_pruned=fail)
+    queue.submit("echo", {}, id="one")
+    queue.submit("echo", {}, id="two")
+    with caplog.at_level(logging.ERROR):
+        queue.start()
+        queue.submit("gate", {}, id="last", priority=-1)
+        deadline = time.monotonic() + WAIT
+        while queue.list(states=["pending"]) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert queue.list(states=["pending"]) == []
+    assert "no such folder" in caplog.text
+
+
+def test_a_row_of_a_kind_that_nobody_runs_fails_with_words(make: Make) -> None:
+    make(runners={"old": echo}).submit("old", {}, id="left")
+    queue = make()
+    queue.start()
+    job = queue.wait("left", WAIT)
+    assert job.state == "failed"
+    assert 'kind "old"' in (job.error or "")

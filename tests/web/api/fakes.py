@@ -1,0 +1,182 @@
+"""A running program for the API's tests: real settings and a real queue; a painter in place of the engine.
+
+Its pictures are grey ramps; a prompt with "wait" waits until the test opens the gate or somebody interrupts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from fastapi import FastAPI
+from PIL import Image, PngImagePlugin
+
+from modules.core.errors import DamagedFile, EaselError, NoCheckpoint, NotFound
+from modules.core.paths import Paths
+from modules.core.store import Store
+from modules.core.types import JsonObject
+from modules.generate.request import Txt2Img
+from modules.jobs.progress import Control
+from modules.jobs.queue import Queue
+from modules.samplers.catalog import builtin
+from modules.settings.builtin import registry
+from modules.settings.flags import Flags, parse
+from modules.settings.options import Options, frozen_keys
+from modules.web import api
+from modules.web.services import Services
+
+SHA = "b856c004a287a871ecb20d03f3bafc43174c95a030f1cf8d5c3abc5a3d12e9d9"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FakeCheckpoint:
+    """A model file as the library lists it."""
+
+    path: Path
+    name: str
+    sha256: str | None = None
+    config: str | None = None
+
+    @property
+    def model_name(self) -> str:
+        return self.name.rsplit(".", 1)[0].replace("/", "_")
+
+    @property
+    def hash(self) -> str | None:
+        return self.sha256[:10] if self.sha256 else None
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} [{self.hash}]" if self.hash else self.name
+
+
+class FakeLibrary:
+    """`tiny.safetensors` and `sub/other.safetensors`; `broken.safetensors` is damaged; refreshes are counted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.entries = [
+            FakeCheckpoint(path=folder / name, name=name) for name in ("tiny.safetensors", "sub/other.safetensors")
+        ]
+        self.refreshed = 0
+
+    def refresh(self) -> None:
+        self.refreshed += 1
+
+    def checkpoints(self) -> list[FakeCheckpoint]:
+        return list(self.entries)
+
+    def find(self, name: str) -> FakeCheckpoint:
+        if name == "broken.safetensors":
+            raise DamagedFile("broken.safetensors: the header is cut off.")
+        for entry in self.entries:
+            if name.casefold() in (entry.title.casefold(), entry.name.casefold(), entry.model_name.casefold()):
+                return entry
+        raise NotFound("Checkpoint", name, [entry.name for entry in self.entries], field="sd_model_checkpoint")
+
+    def hashed(self, entry: FakeCheckpoint) -> FakeCheckpoint:
+        complete = dataclasses.replace(entry, sha256=SHA)
+        self.entries = [complete if other.path == entry.path else other for other in self.entries]
+        return complete
+
+
+class Painter:
+    """Runs jobs of the kind txt2img: two steps a batch, a preview when watched, PNG files with an infotext."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.gate = threading.Event()
+        self.started = threading.Event()
+
+    def __call__(self, request: JsonObject, control: Control) -> JsonObject:
+        prompt = request["prompt"]
+        if prompt == "no model":
+            raise NoCheckpoint("There is no checkpoint yet.")
+        if prompt == "bug":
+            raise ZeroDivisionError("division by zero")
+        control.begin(batches=request["n_iter"], steps=2)
+        control.text("Sampling")
+        control.step(1)
+        self.started.set()
+        while "wait" in prompt and not (self.gate.is_set() or control.interrupted or control.skipped):
+            if control.watched():
+                control.preview(Image.new("RGB", (8, 8), (200, 100, 50)))
+            self.gate.wait(0.01)
+        pictures = [self.write(request, control.job_id, index) for index in range(request["n_iter"])]
+        info = {"prompt": prompt, "infotexts": [picture["infotext"] for picture in pictures]}
+        return {"pictures": pictures, "info": info, "comments": []}
+
+    def write(self, request: JsonObject, job: str, index: int) -> JsonObject:
+        text = f"{request['prompt']}\nSteps: {request['steps']}, Sampler: {request['sampler_name']}, Seed: {index}"
+        info = PngImagePlugin.PngInfo()
+        info.add_text("parameters", text)
+        path = self.folder / f"{job}-{index}.png"
+        size = (request["width"], request["height"])
+        Image.linear_gradient("L").resize(size).convert("RGB").save(path, pnginfo=info)
+        return {"path": str(path), "infotext": text, "saved": False, "kind": "sample"}
+
+
+class World:
+    """The services, the app, and what the tests look at behind them; a context manager, the queue works inside it."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        """arguments: flags of the command line."""
+        self.flags: Flags = parse(["--api", *arguments])
+        self.painter = Painter(folder)
+        self.library = FakeLibrary(folder)
+        self.requests: list[tuple[Txt2Img, str]] = []
+        self.queue = Queue(Store(folder / "easel.sqlite"), {"txt2img": self.painter})
+        catalog = builtin()
+        options = registry(samplers=[row.name for row in catalog.samplers()])
+        frozen = frozen_keys(
+            options,
+            everything=self.flags.freeze_settings,
+            sections=self.flags.frozen_sections,
+            keys=self.flags.frozen_settings,
+        )
+        self.options = Options(options, folder / "config.json", frozen=frozen)
+        self.services = Services(
+            flags=self.flags,
+            paths=Paths.make(root=folder),
+            options=self.options,
+            library=self.library,
+            queue=self.queue,
+            version="0.0.test",
+            submit_txt2img=self.submit,
+            memory=lambda: {"ram": {"free": 1, "used": 1, "total": 2}, "cuda": {"error": "unavailable"}},
+            count_tokens=lambda text: (len(text.split()), 75),
+        )
+        self.app = FastAPI()
+        api.install(self.app, self.services)
+
+        @self.app.get("/broken")
+        def broken() -> None:
+            raise EaselError("The disk is full.")
+
+        @self.app.get("/missing")
+        def missing() -> None:
+            raise NotFound("Picture", "7")
+
+        @self.app.get("/bug")
+        def bug() -> None:
+            raise ZeroDivisionError("division by \ud800")
+
+    def submit(self, request: Txt2Img, *, id: str | None = None, owner: str = "") -> str:
+        """As the real one: names are found and settings checked before anything is queued."""
+        builtin().find_sampler(request.sampler_name)
+        if request.scheduler:
+            builtin().find_scheduler(request.scheduler)
+        self.options.snapshot().overlay(request.override_settings)
+        self.requests.append((request, owner))
+        return self.queue.submit("txt2img", request.to_json(), id=id, owner=owner)
+
+    def __enter__(self) -> World:
+        self.queue.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.painter.gate.set()
+        self.queue.stop(timeout=10)
+
+

@@ -1,0 +1,192 @@
+"""A small running program for the page's tests: real settings and a real queue, a painter in place of the engine.
+
+The painter "makes" each picture in as many steps as asked, obeys interrupt and skip, and writes PNGs with an infotext.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, PngImagePlugin
+
+from modules.core.errors import BadRequest, EaselError, NoCheckpoint, NotFound
+from modules.core.paths import Paths
+from modules.core.store import Store
+from modules.generate.request import Txt2Img
+from modules.jobs.progress import Control
+from modules.jobs.queue import Queue
+from modules.samplers.catalog import Catalog, builtin
+from modules.settings import builtin as builtin_options
+from modules.settings.flags import Flags
+from modules.settings.options import Options
+from modules.web.services import Services
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FakeCheckpoint:
+    """A model file as the library lists it."""
+
+    name: str
+    problem: str | None = None
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} [0123456789]"
+
+
+class FakeLibrary:
+    """Checkpoints by name; `arriving` are found at the next refresh."""
+
+    def __init__(self, *names: str, broken: tuple[FakeCheckpoint, ...] = ()) -> None:
+        self.names = list(names)
+        self.arriving: list[str] = []
+        self.broken = list(broken)
+
+    def refresh(self) -> None:
+        self.names += self.arriving
+        self.arriving = []
+
+    def checkpoints(self) -> list[FakeCheckpoint]:
+        return [FakeCheckpoint(name=name) for name in self.names]
+
+    def problems(self) -> list[FakeCheckpoint]:
+        return self.broken
+
+    def find(self, name: str) -> FakeCheckpoint:
+        for checkpoint in self.checkpoints():
+            if name in (checkpoint.name, checkpoint.title):
+                return checkpoint
+        raise NotFound("Checkpoint", name, self.names, field="sd_model_checkpoint")
+
+    def default(self) -> FakeCheckpoint:
+        if not self.names:
+            raise NoCheckpoint("There is no checkpoint yet.")
+        return self.checkpoints()[0]
+
+
+class Painter:
+    """The runner. `gate`, while cleared, holds every step; a prompt with "fail" in it fails."""
+
+    def __init__(self, folder: Path, *, pace: float = 0.0) -> None:
+        self.folder = folder
+        self.pace = pace
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, request: dict[str, Any], control: Control) -> dict[str, Any]:
+        if "fail" in request["prompt"]:
+            raise EaselError("The painter has run out of <colour>.")
+        control.begin(batches=request["n_iter"], steps=request["steps"])
+        pictures = []
+        first = request["seed"] if request["seed"] >= 0 else 4242
+        for batch in range(request["n_iter"]):
+            control.batch(batch)
+            self.steps(request, control)
+            pictures.append(self.write(request, control.job_id, batch, first + batch))
+            if control.interrupted:
+                break
+        seeds = [first + number for number in range(len(pictures))]
+        info = {"all_seeds": seeds, "all_subseeds": [seed + 100 for seed in seeds], "index_of_first_image": 0}
+        info["infotexts"] = [picture["infotext"] for picture in pictures]
+        return {"pictures": pictures, "info": info, "comments": ["Painted <b>by hand</b>."]}
+
+    def steps(self, request: dict[str, Any], control: Control) -> None:
+        for step in range(request["steps"]):
+            self.gate.wait(timeout=30)
+            if control.interrupted or control.skipped:
+                return
+            threading.Event().wait(self.pace)
+            control.step(step + 1)
+            if control.watched():
+                control.preview(Image.new("RGB", (64, 64), (30 + 5 * step % 200, 90, 160)))
+
+    def write(self, request: dict[str, Any], job: str, batch: int, seed: int) -> dict[str, Any]:
+        size = (request["width"], request["height"])
+        text = parameters(request, seed)
+        info = PngImagePlugin.PngInfo()
+        info.add_text("parameters", text)
+        path = self.folder / f"{job}-{batch}.png"
+        picture = Image.linear_gradient("L").resize(size)
+        hue = Image.new("L", size, (seed * 37) % 256)
+        Image.merge("RGB", (picture, hue, picture.rotate(180))).save(path, pnginfo=info)
+        return {"path": str(path), "infotext": text, "saved": True, "kind": "sample"}
+
+
+def parameters(request: dict[str, Any], seed: int) -> str:
+    """A1111's text for a fake picture."""
+    negative = f"\nNegative prompt: {request['negative_prompt']}" if request["negative_prompt"] else ""
+    return (
+        f"{request['prompt']}{negative}\nSteps: {request['steps']}, Sampler: {request['sampler_name']}, "
+        f"Schedule type: {request['scheduler']}, CFG scale: {request['cfg_scale']}, Seed: {seed}, "
+        f"Size: {request['width']}x{request['height']}, RNG: NV, Version: v1.10.1"
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class World:
+    """The services, and what the tests look at behind them."""
+
+    services: Services
+    painter: Painter
+    library: FakeLibrary
+    requests: list[Txt2Img]
+    close: Callable[[], None]
+
+
+def world(
+    folder: Path,
+    *,
+    names: tuple[str, ...] = ("tiny-sd1.safetensors", "sub/other.safetensors"),
+    broken: tuple[FakeCheckpoint, ...] = (),
+    frozen: tuple[str, ...] = (),
+    pace: float = 0.0,
+    flags: Flags | None = None,
+) -> World:
+    """Everything under `folder`; the queue is at work until `close`."""
+    paths = Paths.make(root=folder)
+    outputs = folder / "outputs"
+    outputs.mkdir(parents=True, exist_ok=True)
+    painter = Painter(outputs, pace=pace)
+    store = Store(folder / "easel.sqlite")
+    queue = Queue(store, {"txt2img": painter})
+    library = FakeLibrary(*names, broken=broken)
+    catalog: Catalog = builtin()
+    registry = builtin_options.registry(
+        samplers=[row.name for row in catalog.samplers()], schedulers=[row.label for row in catalog.schedulers()]
+    )
+    options = Options(registry, folder / "config.json", frozen=frozen)
+    requests: list[Txt2Img] = []
+    numbers = itertools.count(1)
+
+    def submit(request: Txt2Img, *, id: str | None = None, owner: str = "") -> str:
+        if request.width > 1024:
+            raise BadRequest("width: at most 1024 in this test.", field="width")
+        options.snapshot().overlay(request.override_settings)
+        requests.append(request)
+        return queue.submit("txt2img", request.to_json(), id=id or f"job-{next(numbers)}", owner=owner)
+
+    services = Services(
+        flags=flags or Flags(),
+        paths=paths,
+        options=options,
+        library=library,
+        queue=queue,
+        version="0.0.test",
+        submit_txt2img=submit,
+        memory=dict,
+        count_tokens=lambda text: (len(text.split()), 75),
+        allowed_folders=(outputs,),
+    )
+    queue.start()
+
+    def close() -> None:
+        painter.gate.set()
+        queue.stop(5)
+        store.close()
+
+    return World(services=services, painter=painter, library=library, requests=requests, close=close)
