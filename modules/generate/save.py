@@ -106,9 +106,8 @@ class Album:
         if saved:
             folder = filenames.folder(self._data, policy, facts, image=event.image, now=now)
         else:
-            folder, policy = self._spool, dataclasses.replace(policy, pattern="[seed]", add_number=True, save_txt=False)
-        text = event.infotext if policy.enable_pnginfo else None
-        done = saving.save(event.image, text, folder=folder, name=facts, policy=policy, now=now)
+            folder, policy = self._spool, dataclasses.replace(policy, **_SPOOLED)
+        done = saving.save(event.image, event.infotext, folder=folder, name=facts, policy=policy, now=now)
         self._moments.saved.fire(Saved(path=done.path, infotext=event.infotext))
         kept = Kept(
             path=done.path,
@@ -120,6 +119,10 @@ class Album:
         )
         self._record(plan, kept)
         return kept
+
+
+_SPOOLED: dict[str, Any] = {"pattern": "[seed]", "add_number": True, "save_txt": False, "export_for_4chan": False}
+"""A fetched result is the picture alone, under a plain name."""
 
 
 def _facts(plan: Plan, index: int) -> NameFacts:

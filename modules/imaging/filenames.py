@@ -114,9 +114,12 @@ def folder(
 
 def component(text: str) -> str:
     """The text as one component of a path, valid on every system, at most 230 bytes; "" if nothing is left."""
-    text = _INVALID.sub("_", text).lstrip(" ")
-    text = text.encode()[:_LONGEST_NAME].decode(errors="ignore").rstrip(" .")
-    return f"_{text}" if text.split(".")[0].rstrip(" ").upper() in _DEVICES else text
+    text = _cut(_INVALID.sub("_", text).lstrip(" "))
+    return _cut(f"_{text}") if text.split(".")[0].rstrip(" ").upper() in _DEVICES else text
+
+
+def _cut(name: str) -> str:
+    return name.encode()[:_LONGEST_NAME].decode(errors="ignore").rstrip(" .")
 
 
 def sanitize(text: str, *, replace_spaces: bool = False) -> str:

@@ -310,6 +310,8 @@ class Queue:
             pruned = self._table.prune(self._keep)
             if pruned and self._on_pruned is not None:
                 self._on_pruned(pruned)
+        except StoreError as error:
+            log.warning("Old jobs could not be tidied up: %s", error)
         except Exception:  # tidying up is no reason to lose the worker
             log.exception("Old jobs could not be tidied up.")
 

@@ -95,9 +95,12 @@ def choose(root: Path, environ: Mapping[str, str], running: Running, *, skip_ins
     return _venv(folder, reason)
 
 
-def make(environment: Environment, running: Running, say: Callable[[str], None]) -> None:
+def make(
+    environment: Environment, running: Running, say: Callable[[str], None], *, keep_open: int | None = None
+) -> None:
     """Create our own venv, or complete one whose creation was cut off; nothing to do if it has Python and pip.
 
+    keep_open: descriptor of the lock, inherited by the process that does the work, so that it outlives a killed start.
     Raises SetupFailed: no `venv` or `ensurepip` module, no space, or made by a Python that is too old.
     """
     if not environment.own:
@@ -110,7 +113,10 @@ def make(environment: Environment, running: Running, say: Callable[[str], None])
     say(f"Making a virtual environment in {environment.folder} …")
     inside = _same(running.prefix, environment.folder)  # a venv cannot make itself: only its pip can be missing
     command = [str(running.python), "-m", *(["ensurepip"] if inside else ["venv", str(environment.folder)])]
-    result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    inherit = () if keep_open is None or WINDOWS else (keep_open,)
+    result = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False, pass_fds=inherit
+    )
     if result.returncode:
         said = (result.stdout + result.stderr).strip()[-1500:]
         way = "The disk is full: free some space" if "No space left" in said else "Delete that folder"

@@ -151,7 +151,7 @@ def install(
         stamp.write(environment.stamp, Stamp(finished=False, torch=last.torch if last else ""))
         if environment.own:
             clear_remains(environment.packages)
-        make(environment, running, say)
+        make(environment, running, say, keep_open=lock)
         pip = Pip(python=environment.python, environ=environ, keep_open=lock)
         if work.torch:
             install_torch(environment, pip, pins, work, accelerator.look(), say)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modules.core import errors
@@ -13,11 +13,13 @@ SAMPLERS = ["Euler", "Euler a", "DPM++ 2M", "DDIM", "LMS", "Heun"]
 
 
 @given(st.text(max_size=20), st.lists(st.text(max_size=10), max_size=15))
+@settings(deadline=None)
 def test_the_message_always_has_kind_and_name(name: str, known: list[str]) -> None:
     assert unknown("Sampler", name, known).startswith(f'Sampler "{name}" not found.')
 
 
 @given(st.sampled_from(SAMPLERS))
+@settings(deadline=None)
 def test_a_name_in_another_case_is_offered_as_it_is_written(name: str) -> None:
     assert f'"{name}"' in unknown("Sampler", name.swapcase(), SAMPLERS).split("Did you mean", 1)[1]
 

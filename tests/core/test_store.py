@@ -180,7 +180,8 @@ def test_damage_in_the_middle_of_the_file_is_found_at_the_start(tmp_path: Path) 
         connection.executemany("INSERT INTO things VALUES (?, ?)", rows)
     first.close()
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    middle = len(whole) // 8192 * 4096
+    path.write_bytes(whole[:middle] + b"\xff" * 4096 + whole[middle + 4096 :])
     Store(path).close()
     assert (tmp_path / "easel.sqlite.broken-1").exists()
 

@@ -154,6 +154,8 @@ def test_no_name_leaves_its_folder(pattern: str, value: str) -> None:
 
 
 @given(HOSTILE | st.text())
+@example("nul." + "x" * 226)
+@example("nul" + " " * 228 + "x")
 def test_components_are_valid_and_stable(text: str) -> None:
     name = component(text)
     assert_valid(name or "0")

@@ -87,5 +87,5 @@ def test_a_text_that_no_file_can_hold_does_not_lose_the_picture(history: History
 
 def test_all_are_added_or_none(history: History) -> None:
     with pytest.raises(Exception, match="NOT NULL"):
-        history.add([CAT, dataclasses.replace(DOG, width=None)])  # type: ignore[arg-type]
+        history.add([CAT, dataclasses.replace(DOG, width=None)])
     assert history.latest() == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -31,6 +31,7 @@ def control(clock: Clock) -> Control:
 
 
 @given(st.integers(1, 5), st.integers(1, 30))
+@settings(deadline=None)
 def test_the_fraction_grows_from_0_to_1_by_equal_steps(batches: int, steps: int) -> None:
     control = Control("job")
     control.begin(batches=batches, steps=steps)
@@ -44,6 +45,7 @@ def test_the_fraction_grows_from_0_to_1_by_equal_steps(batches: int, steps: int)
 
 
 @given(st.integers(-1, 3), st.integers(0, 3), st.integers(-2, 9), st.integers(-2, 9))
+@settings(deadline=None)
 def test_the_fraction_stays_within_0_and_1_whatever_comes(batches: int, steps: int, batch: int, step: int) -> None:
     control = Control("job")
     control.begin(batches=batches, steps=steps)
@@ -53,6 +55,7 @@ def test_the_fraction_stays_within_0_and_1_whatever_comes(batches: int, steps: i
 
 
 @given(st.integers(1, 40), st.floats(0.01, 100))
+@settings(deadline=None)
 def test_with_even_steps_the_eta_is_the_time_that_is_left(steps: int, seconds: float) -> None:
     clock = Clock()
     control = Control("job", clock=clock)

@@ -63,7 +63,7 @@ class Jobs(RuleBasedStateMachine):
     @rule(data=st.data(), outcome=st.sampled_from(["done", "failed", "cancelled"]))
     def finish(self, data: st.DataObject, outcome: str) -> None:
         id = data.draw(st.sampled_from(sorted(self.state)))
-        ended = Job(id=id, kind="k", state=outcome, request={}, created=0.0, finished=9.0)  # type: ignore[arg-type]
+        ended = Job(id=id, kind="k", state=outcome, request={}, created=0.0, finished=9.0)
         changed = self.table.finish(ended)
         assert changed == (self.state[id] == "running")
         if changed:

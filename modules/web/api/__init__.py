@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from modules.samplers.catalog import builtin
 from modules.web.api import auth, catalog, errors, generation, pictures, progress, settings, system
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def _sdapi(services: Services) -> list[APIRouter]:
         generation.routes(services),
         progress.routes(services),
         settings.routes(services),
-        catalog.routes(services, builtin()),
+        catalog.routes(services),
         pictures.routes(),
         system.routes(services),
     ]

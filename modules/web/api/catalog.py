@@ -9,19 +9,18 @@ from fastapi import APIRouter
 from modules.web.api import schemas
 
 if TYPE_CHECKING:
-    from modules.samplers.catalog import Catalog
     from modules.web.services import Services
 
 
-def routes(services: Services, catalog: Catalog) -> APIRouter:
-    """Lists for menus: `catalog` has the samplers, `services.library` the checkpoints."""
+def routes(services: Services) -> APIRouter:
+    """Lists for menus."""
     router = APIRouter()
 
     @router.get("/samplers", response_model=list[schemas.SamplerItem])
     def get_samplers() -> list[schemas.SamplerItem]:
         return [
             schemas.SamplerItem(name=row.name, aliases=list(row.aliases), options=dict(row.options))
-            for row in catalog.samplers()
+            for row in services.catalog.samplers()
         ]
 
     @router.get("/schedulers", response_model=list[schemas.SchedulerItem])
@@ -34,7 +33,7 @@ def routes(services: Services, catalog: Catalog) -> APIRouter:
                 default_rho=row.default_rho,
                 need_inner_model=row.need_inner_model,
             )
-            for row in catalog.schedulers()
+            for row in services.catalog.schedulers()
         ]
 
     @router.get("/sd-models", response_model=list[schemas.SDModelItem])

@@ -233,8 +233,8 @@ class Actions:
     def present(self, control: Control) -> Updates:
         """Show an option's present value everywhere."""
         option = control.option
-        shown_value = update(option, self.services)
-        return {made: shown_value for made in control.widgets} | {control.reset: self.mark(option)}
+        # an update of its own for each: Gradio takes them apart while it answers
+        return {made: update(option, self.services) for made in control.widgets} | {control.reset: self.mark(option)}
 
     def opened(self) -> Updates:
         """Everything as it is now, for a page just opened: the widgets were made when the program started."""

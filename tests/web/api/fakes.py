@@ -100,7 +100,7 @@ class Painter:
         control.step(1)
         self.started.set()
         while "wait" in prompt and not (self.gate.is_set() or control.interrupted or control.skipped):
-            if control.watched():
+            if control.watched() and control.progress.preview is None:
                 control.preview(Image.new("RGB", (8, 8), (200, 100, 50)))
             self.gate.wait(0.01)
         pictures = [self.write(request, control.job_id, index) for index in range(request["n_iter"])]
@@ -120,9 +120,9 @@ class Painter:
 class World:
     """The services, the app, and what the tests look at behind them; a context manager, the queue works inside it."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        """arguments: flags of the command line."""
-        self.flags: Flags = parse(["--api", *arguments])
+    def __init__(self, folder: Path, *arguments: str, api_flag: bool = True) -> None:
+        """arguments: flags of the command line, beside --api."""
+        self.flags: Flags = parse(["--api", *arguments] if api_flag else arguments)
         self.painter = Painter(folder)
         self.library = FakeLibrary(folder)
         self.requests: list[tuple[Txt2Img, str]] = []
@@ -168,8 +168,9 @@ class World:
         if request.scheduler:
             builtin().find_scheduler(request.scheduler)
         self.options.snapshot().overlay(request.override_settings)
+        queued = self.queue.submit("txt2img", request.to_json(), id=id, owner=owner)
         self.requests.append((request, owner))
-        return self.queue.submit("txt2img", request.to_json(), id=id, owner=owner)
+        return queued
 
     def __enter__(self) -> World:
         self.queue.start()
@@ -178,5 +179,3 @@ class World:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.painter.gate.set()
         self.queue.stop(timeout=10)
-
-

@@ -46,8 +46,8 @@ def theirs() -> Spec:
 
 
 @pytest.fixture
-def ours(tmp_path: Path) -> Spec:
-    return World(tmp_path).app.openapi()
+def ours(idle: World) -> Spec:
+    return idle.app.openapi()
 
 
 def resolved(spec: Spec, schema: Spec) -> Spec:

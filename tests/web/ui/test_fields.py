@@ -141,7 +141,7 @@ def test_labels_to_skip_are_skipped() -> None:
 
 
 def test_variation_fields_open_extra_and_count_only_then() -> None:
-    text = "cat\nSteps: 5, Sampler: Euler, Seed: 1, Size: 64x64, Variation seed: 7, Variation seed strength: 0.5, RNG: NV"
+    text = "cat\nSteps: 5, Sampler: Euler, Seed: 1, Variation seed: 7, Variation seed strength: 0.5, RNG: NV"
     values = FORM | paste(text).values
     assert values["subseed_show"] is True
     request = fields.request_of(values, REGISTRY)

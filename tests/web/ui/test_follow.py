@@ -44,7 +44,8 @@ def record(state: str, step: int = 0) -> Progress:
 
 
 def test_every_change_is_seen_once_and_the_end_is_the_last() -> None:
-    queue = ScriptedQueue(record("pending"), record("pending"), record("running", 1), record("running", 2), record("done"))
+    waiting, first, second = record("pending"), record("running", 1), record("running", 2)
+    queue = ScriptedQueue(waiting, waiting, first, second, record("done"))
     states = [(progress.state, progress.step) for progress in seen(queue)]
     assert states == [("pending", 0), ("running", 1), ("running", 2), ("done", 0)]
 

@@ -40,7 +40,15 @@ def test_durations(seconds: float, words: str) -> None:
 
 def test_the_bar_says_percent_step_batch_and_time_left() -> None:
     progress = Progress(
-        job_id="a", state="running", step=3, steps=10, batch=1, batches=2, eta=12.0, fraction=0.65, text="<i>Loading</i>"
+        job_id="a",
+        state="running",
+        step=3,
+        steps=10,
+        batch=1,
+        batches=2,
+        eta=12.0,
+        fraction=0.65,
+        text="<i>Loading</i>",
     )
     bar = markup.progress_bar(progress, in_title=True)
     for words in ("65%", "Step 3/10", "Batch 2/2", "ETA 12 s", 'data-title="[65% ETA: 12 s] "', "&lt;i&gt;Loading"):

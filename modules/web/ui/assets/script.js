@@ -64,21 +64,20 @@ function updateInput(target) {
         window.history.replaceState(window.history.state, "", ADDRESS);
     }
 
-    let title = null;
+    let baseTitle = "";
+    let writtenTitle = null;
     let currentTab = null;
 
-    /** Progress in front of the browser tab's title. */
+    /** Progress in front of the browser tab's title, which Gradio may set again at any time. */
     function showTitle() {
         const bar = gradioApp().querySelector(".progressDiv");
-        const prefix = bar ? bar.dataset.title : "";
-        if (title === null && prefix) {
-            title = document.title;
+        if (document.title !== writtenTitle) {
+            baseTitle = document.title;
         }
-        if (title !== null && document.title !== prefix + title) {
-            document.title = prefix + title;
-        }
-        if (!prefix) {
-            title = null;
+        const wanted = (bar ? bar.dataset.title : "") + baseTitle;
+        if (document.title !== wanted) {
+            writtenTitle = wanted;
+            document.title = wanted;
         }
     }
 
@@ -105,6 +104,7 @@ function updateInput(target) {
             showTitle();
             easelCall(easelCallbacks.update, records);
         }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["aria-selected"] });
+        new MutationObserver(showTitle).observe(document.head, { childList: true, subtree: true, characterData: true });
         loadedNow();
         if (window.easelColorScheme) {
             document.body.classList.toggle("dark", ADDRESS.searchParams.get("__theme") === "dark");

@@ -1,0 +1,20 @@
+"""What many tests share: a place to make pictures in, with the tiny reference model."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.studio import MODELS, Bench
+
+
+@pytest.fixture(scope="session")
+def bench() -> Iterator[Bench]:
+    """A whole engine on the CPU with the tiny SD1 model, without queue or server; pictures go to a temporary folder."""
+    if not (MODELS / "Stable-diffusion" / "tiny-sd1.safetensors").exists():
+        pytest.skip("tests/reference/models is absent")
+    with tempfile.TemporaryDirectory() as folder:
+        yield Bench(Path(folder))

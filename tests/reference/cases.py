@@ -1,0 +1,102 @@
+"""The golden cases: what was asked of A1111 1.10.1, and what it answered. Also: which of them this version covers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+SHIPPED = Path(__file__).resolve().parent
+SHARED = SHIPPED.parents[2] / "shared" / "reference"
+TEXT_TO_IMAGE = "/sdapi/v1/txt2img"
+
+EXEMPT = {
+    "infotext/upper-sampler": "A1111 takes another sampler for a name in the wrong case; Easel finds the right one",
+    "errors/unknown-sampler": "A1111 silently takes another sampler for an unknown name; Easel answers 422",
+}
+
+LATER = {
+    "styles": "prompt styles",
+    "enable_hr": "hires fix",
+    "script_name": "scripts",
+    "alwayson_scripts": "scripts",
+    "refiner_checkpoint": "refiner",
+    "tiling": "tiling",
+    "infotext": "requests by infotext are tested through the API",
+}
+"""Request fields whose features have issues of their own."""
+
+LATER_SETTINGS = ("sd_vae", "tiling", "sd_noise_schedule", "use_old_emphasis_implementation", "sd_model_checkpoint")
+_LATER_SYNTAX = re.compile(r"\[[^\[\]]*[:|][^\[\]]*\]|\bAND\b|<(?:lora|lyco|hypernet):|tinyti|:\s*[-+]?[\d.]+\s*$")
+_LATER_SAMPLERS = re.compile(r"^(?!(?:DPM\+\+ 2M|k_dpmpp_2m|Euler a|Euler)(?: Karras|_ka)?$).*", re.IGNORECASE)
+_SCHEDULERS = (None, "Automatic", "Karras", "Uniform", "Exponential")
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One line of cases.jsonl."""
+
+    root: Path
+    raw: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.raw['group']}/{self.raw['name']}"
+
+    @property
+    def request(self) -> dict[str, Any]:
+        return dict(self.raw["request"])
+
+    @property
+    def images(self) -> list[str]:
+        return list(self.raw["images"])
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        return dict(self.raw["response"]["info"])
+
+    def picture(self, index: int) -> Image.Image:
+        return Image.open(self.root / "golden" / self.images[index])
+
+
+def read(root: Path) -> list[Case]:
+    """All cases below a folder; none where it is absent."""
+    path = root / "golden" / "cases.jsonl"
+    if not path.exists():
+        return []
+    return [Case(root, json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def covered(case: Case) -> bool:
+    """Whether everything a case asks for is built: text to image on an SD1 checkpoint."""
+    raw, request = case.raw, case.request
+    if raw["endpoint"] != TEXT_TO_IMAGE or raw["checkpoint"] != "tiny-sd1" or raw["status"] != 200:
+        return False
+    if case.name in EXEMPT or any(request.get(field) for field in LATER):
+        return False
+    if any(key in request.get("override_settings", {}) for key in LATER_SETTINGS):
+        return False
+    if _LATER_SAMPLERS.match(request.get("sampler_name", "Euler")) or request.get("scheduler") not in _SCHEDULERS:
+        return False
+    return not any(_LATER_SYNTAX.search(request.get(text, "")) for text in ("prompt", "negative_prompt"))
+
+
+def psnr(ours: Image.Image, theirs: Image.Image) -> float:
+    """Peak signal-to-noise ratio in dB of two RGB pictures; 99 for equal ones, 0 for different sizes."""
+    a, b = (np.asarray(picture.convert("RGB"), dtype=np.float64) for picture in (ours, theirs))
+    if a.shape != b.shape:
+        return 0.0
+    error = float(((a - b) ** 2).mean())
+    return 99.0 if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def comparable(infotext: str) -> str:
+    """An infotext without its version, the one field that must differ."""
+    return re.sub(r", Version: [^,\n]*", "", infotext)

@@ -1,0 +1,46 @@
+"""Copies the model and the cases of A1111 that Easel covers today from shared/reference into this folder.
+
+    python tests/reference/pick.py
+
+A stranger's clone then proves the fidelity too, without the whole reference (118 MB).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))
+
+from tests.reference.cases import SHARED, Case, covered, read  # noqa: E402
+
+MODELS = ("Stable-diffusion/tiny-sd1.safetensors",)
+
+
+def main() -> None:
+    cases = [case for case in read(SHARED) if covered(case)]
+    for name in MODELS:
+        _copy(SHARED / "models" / name, HERE / "models" / name)
+    shutil.rmtree(HERE / "golden", ignore_errors=True)
+    for case in cases:
+        for image in case.images:
+            _copy(SHARED / "golden" / image, HERE / "golden" / image)
+    lines = [json.dumps(_slim(case)) for case in cases]
+    (HERE / "golden" / "cases.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"{len(cases)} cases, {sum(len(case.images) for case in cases)} pictures")
+
+
+def _slim(case: Case) -> dict[str, object]:
+    return {key: value for key, value in case.raw.items() if key != "seconds"}
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The promise: a request that A1111 1.10.1 answered gets A1111's picture and A1111's infotext.
+
+The shipped cases run everywhere; where shared/reference lies beside the repository, all covered cases of it run instead.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from PIL import Image
+
+from modules.core.types import JsonObject
+from modules.generate.request import Txt2Img
+from tests.reference.cases import SHARED, SHIPPED, Case, comparable, covered, psnr, read
+from tests.studio import Bench
+
+LEAST = 60.0
+"""dB. A1111 against itself with another attention kernel differs by 1 of 255 here and there."""
+
+CASES = [case for case in read(SHARED) or read(SHIPPED) if covered(case)]
+FIELDS = {field.name for field in dataclasses.fields(Txt2Img)}
+FLOATS = ("cfg_scale", "eta", "subseed_strength", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond")
+
+pytestmark = pytest.mark.reference
+
+
+def request_of(case: Case) -> Txt2Img:
+    """As the API makes it: numbers have the types of the schema, pictures are saved only if asked for."""
+    body = {key: value for key, value in case.request.items() if key in FIELDS}
+    body |= {key: float(body[key]) for key in FLOATS if key in body}
+    save = case.request.get("save_images", False)
+    return Txt2Img(**body, do_not_save_samples=not save, do_not_save_grid=not save)
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) >= 60
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
+def answer(request: pytest.FixtureRequest, bench: Bench) -> tuple[Case, JsonObject]:
+    """A case and our answer to it; made once for all laws."""
+    case: Case = request.param
+    return case, bench.make(request_of(case))
+
+
+def test_the_same_picture(answer: tuple[Case, JsonObject]) -> None:
+    case, result = answer
+    pictures = result["pictures"]
+    assert len(pictures) == len(case.images)
+    worst = min(psnr(Image.open(each["path"]), case.picture(index)) for index, each in enumerate(pictures))
+    assert worst >= LEAST, f"{worst:.1f} dB"
+
+
+def test_the_same_text(answer: tuple[Case, JsonObject]) -> None:
+    case, result = answer
+    ours = [comparable(text) for text in result["info"]["infotexts"]]
+    assert ours == [comparable(text) for text in case.info["infotexts"]]
+    embedded = [Image.open(each["path"]).info["parameters"] for each in result["pictures"]]
+    assert embedded == result["info"]["infotexts"]
+
+
+def test_the_same_facts(answer: tuple[Case, JsonObject]) -> None:
+    """Everything in `info` is A1111's, but for random seeds, version and time."""
+    case, result = answer
+    ours, theirs = result["info"], case.info
+    free = {"version", "infotexts", "job_timestamp"}
+    if not case.request.get("subseed"):
+        free |= {"subseed", "all_subseeds"}
+    assert {key: ours[key] for key in theirs if key not in free} == {
+        key: value for key, value in theirs.items() if key not in free
+    }

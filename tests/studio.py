@@ -1,0 +1,94 @@
+"""A workbench for tests: the real engine with the tiny model, driven directly."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from modules.core import device
+from modules.core.store import Store
+from modules.core.types import JsonObject
+from modules.generate import run
+from modules.generate.moments import Moments
+from modules.generate.request import Txt2Img
+from modules.generate.save import Album
+from modules.loading.library import Library
+from modules.loading.shelf import Shelf
+from modules.samplers.catalog import builtin
+from modules.settings import builtin as settings_table
+from modules.settings.options import Snapshot
+
+MODELS = Path(__file__).resolve().parent / "reference" / "models"
+
+
+class Silent:
+    """A Control that nobody watches. interrupt_at / skip_at: the step of the first batch after which it stops."""
+
+    def __init__(self, *, interrupt_at: int | None = None, skip_at: int | None = None, watching: bool = False) -> None:
+        self.interrupted = self.skipped = False
+        self.steps: list[int] = []
+        self.batches: list[int] = []
+        self.previews: list[Image.Image] = []
+        self._interrupt_at, self._skip_at, self._watching = interrupt_at, skip_at, watching
+
+    def begin(self, *, batches: int, steps: int) -> None:
+        self.total = batches * steps
+
+    def batch(self, index: int) -> None:
+        self.skipped = False
+        self.batches.append(index)
+
+    def step(self, done: int) -> None:
+        self.steps.append(done)
+        if len(self.batches) == 1:
+            self.interrupted = self.interrupted or done == self._interrupt_at
+            self.skipped = self.skipped or done == self._skip_at
+
+    def text(self, text: str) -> None:
+        pass
+
+    def watched(self) -> bool:
+        return self._watching
+
+    def preview(self, image: Image.Image) -> None:
+        self.previews.append(image)
+
+
+class Bench:
+    """Makes pictures. `kept` has what was recorded for the history."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.moments = Moments()
+        self.registry = settings_table.registry()
+        self.library = Library([MODELS / "Stable-diffusion"], Store(folder / "bench.sqlite"))
+        self.studio = run.Studio(
+            library=self.library,
+            catalog=builtin(),
+            shelf=Shelf(device.choose(use_cpu=["all"])),
+            moments=self.moments,
+            version="test",
+        )
+        self._jobs = itertools.count()
+
+    def options(self, changes: Mapping[str, Any]) -> Snapshot:
+        return Snapshot(self.registry).overlay({"sd_model_checkpoint": "tiny-sd1", **changes})
+
+    def make(self, request: Txt2Img, control: Silent | None = None, **options: Any) -> JsonObject:
+        """A job's result."""
+        album = Album(
+            data=self.folder / "data",
+            spool=self.folder / "spool" / str(next(self._jobs)),
+            moments=self.moments,
+            record=lambda plan, kept: None,
+        )
+        settings = self.options({**request.override_settings, **options})
+        return run.txt2img(self.studio, request, settings, control or Silent(), album)
+
+    def images(self, request: Txt2Img, control: Silent | None = None, **options: Any) -> list[Image.Image]:
+        """The pictures of a job, read back from their files."""
+        return [Image.open(each["path"]) for each in self.make(request, control, **options)["pictures"]]

@@ -1,0 +1,90 @@
+"""/sdapi/v1/png-info gives A1111's answers."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from modules.core.errors import BadRequest
+from modules.web.api.pictures import decode
+
+URL = "/sdapi/v1/png-info"
+GOLDEN = Path(__file__).parents[4] / "shared" / "reference" / "golden"
+
+
+def cases() -> list[dict[str, Any]]:
+    file = GOLDEN / "cases.jsonl"
+    if not file.exists():
+        return []
+    found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if '"png-info"' in line]
+    return [case for case in found if case["group"] == "png-info"]
+
+
+@pytest.mark.reference
+@pytest.mark.skipif(not GOLDEN.exists(), reason="A1111's answers are not here")
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"])
+def test_the_answers_of_a1111(asking: TestClient, case: dict[str, Any]) -> None:
+    file = GOLDEN / case["request"]["image"].removeprefix("@")
+    answer = asking.post(URL, json={"image": base64.b64encode(file.read_bytes()).decode()})
+    assert answer.status_code == 200
+    assert answer.json() == case["response"]
+
+
+def encoded(format: str = "PNG") -> str:
+    target = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(target, format=format)
+    return base64.b64encode(target.getvalue()).decode()
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,", " \n", "DATA:image/png;charset=utf-8;base64,"])
+def test_a_picture_without_infotext(asking: TestClient, prefix: str) -> None:
+    content = asking.post(URL, json={"image": prefix + encoded() + "\n"}).json()
+    assert (content["info"], content["items"]) == ("", {})
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "",
+        "not base64",
+        "aGVsbG8=",
+        "data:image/png;base64,",
+        encoded()[:40],
+        "http://localhost/x.png",
+        "HTTPS://example.org/x.png",
+        "\u00e4",
+    ],
+)
+def test_what_is_no_picture_names_the_field(asking: TestClient, image: str) -> None:
+    answer = asking.post(URL, json={"image": image})
+    assert (answer.status_code, answer.json()["field"]) == (422, "image")
+
+
+@pytest.mark.parametrize("body", [{}, {"image": None}, {"image": 5}, {"image": ["x"]}])
+def test_the_field_is_required(asking: TestClient, body: dict[str, Any]) -> None:
+    answer = asking.post(URL, json=body)
+    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", "image"])
+
+
+@given(st.binary(min_size=1), st.sampled_from(["", "data:image/png;base64,", "data:;base64,"]))
+def test_base64_is_read_back(data: bytes, prefix: str) -> None:
+    assert decode(prefix + base64.b64encode(data).decode(), field="image") == data
+
+
+@given(st.text())
+def test_any_text_is_bytes_or_a_bad_request(text: str) -> None:
+    refused = ""
+    try:
+        assert decode(text, field="image")
+    except BadRequest as error:
+        refused = error.field
+    assert refused in ("", "image")

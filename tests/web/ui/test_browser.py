@@ -1,0 +1,368 @@
+"""The page in a real browser, against the small program of fakes.py on a free port of 127.0.0.1."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from modules.web.ui import page as easel_page
+from tests.web.ui.fakes import FakeCheckpoint, World
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")]
+expect = playwright.expect
+
+
+@contextlib.contextmanager
+def serving(world: World) -> Iterator[str]:
+    """The world's page on a free port -> its address."""
+    app = FastAPI()
+    easel_page.mount(app, world.services)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.02)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """One browser profile with the page open; keeps what the page asked for and complained about."""
+
+    def __init__(self, browser: Any, address: str, **context: Any) -> None:
+        self.address = address
+        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, **context)
+        self.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._console)
+        self.page.on("dialog", lambda dialog: dialog.accept())
+        self.page.goto(address)
+        expect(self.find("txt2img_generate")).to_be_visible()
+
+    def _console(self, message: Any) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def find(self, elem_id: str, inside: str = "") -> Any:
+        """An element by A1111's id, or something in it."""
+        return self.page.locator(f'[id="{elem_id}"] {inside}'.strip()).first
+
+    def tab(self, name: str) -> None:
+        self.page.get_by_role("tab", name=name).click()
+
+    def number(self, elem_id: str, value: float) -> None:
+        field = self.find(elem_id, "input[type=number]")
+        field.fill(str(value))
+        field.blur()
+
+    def ask(self, prompt: str, **numbers: float) -> None:
+        """Fill the form: small pictures unless said otherwise."""
+        self.find("txt2img_prompt", "textarea").fill(prompt)
+        for name, value in ({"width": 64, "height": 64, "steps": 3} | numbers).items():
+            self.number(f"txt2img_{name}", value)
+
+    @property
+    def foreign(self) -> list[str]:
+        """Requests to any other host."""
+        return [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
+
+
+Open = Callable[..., Visitor]
+
+
+@pytest.fixture
+def opened(make_world: Callable[..., World], chromium: Any) -> Iterator[Callable[..., tuple[World, Open]]]:
+    """(world, open a browser on it), with keywords of `fakes.world`; everything is closed afterwards."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**given: Any) -> tuple[World, Open]:
+            world = make_world(**given)
+            address = stack.enter_context(serving(world))
+
+            def visit(**context: Any) -> Visitor:
+                visitor = Visitor(chromium, address, **context)
+                stack.callback(visitor.context.close)
+                return visitor
+
+            return world, visit
+
+        yield start
+
+
+def test_prompt_typed_generate_clicked_picture_seen_infotext_read(opened: Callable[..., tuple[World, Open]]) -> None:
+    world, visit = opened()
+    visitor = visit()
+    visitor.ask("a cat in a <garden>", steps=5, seed=7, batch_count=2)
+    expect(visitor.find("txt2img_token_counter")).to_have_text("5/75")
+    visitor.find("txt2img_generate").click()
+    expect(visitor.find("html_info_txt2img")).to_contain_text("a cat in a <garden>")
+    expect(visitor.find("html_info_txt2img")).to_contain_text("Steps: 5, Sampler: DPM++ 2M")
+    expect(visitor.find("html_info_txt2img")).to_contain_text("Seed: 7,")
+    expect(visitor.find("html_log_txt2img")).to_contain_text("Time taken")
+    picture = visitor.find("txt2img_gallery", "img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
+    expect(visitor.find("txt2img_generate")).to_be_visible()
+    assert world.requests[0].batch_size == 1
+    assert world.requests[0].n_iter == 2
+    visitor.find("html_info_txt2img", ".easel-copy").click()
+    expect(visitor.find("html_info_txt2img", ".easel-copy")).to_have_text("Copied")
+    assert visitor.page.evaluate("navigator.clipboard.readText()").startswith("a cat in a <garden>\nSteps: 5")
+    visitor.find("txt2img_gallery", ".thumbnails button:nth-of-type(2)").click()
+    expect(visitor.find("html_info_txt2img")).to_contain_text("Seed: 8,")
+    visitor.find("txt2img_reuse_seed").click()
+    expect(visitor.find("txt2img_seed", "input")).to_have_value("8")
+    assert visitor.foreign == []
+    assert visitor.complaints == []
+
+
+def test_the_running_job_is_seen_by_a_page_opened_later_and_ends_without_any(
+    opened: Callable[..., tuple[World, Open]],
+) -> None:
+    world, visit = opened(pace=0.02)
+    world.painter.gate.clear()
+    first = visit()
+    first.ask("a long job", steps=20)
+    first.find("txt2img_prompt", "textarea").press("Control+Enter")
+    expect(first.find("txt2img_interrupt")).to_be_visible()
+    expect(first.find("txt2img_generate")).to_be_hidden()
+    first.context.close()
+    second, third = visit(), visit()
+    for visitor in (second, third):
+        expect(visitor.find("txt2img_interrupt")).to_be_visible()
+        expect(visitor.find("txt2img_progress", ".progressDiv")).to_be_visible()
+    expect(second.page).to_have_title(re.compile(r"^\[\d+%.*Easel$"))
+    world.painter.gate.set()
+    expect(second.find("txt2img_live_preview", "img.livePreview")).to_be_visible()
+    for visitor in (second, third):
+        expect(visitor.find("html_info_txt2img")).to_contain_text("a long job")
+        expect(visitor.find("txt2img_generate")).to_be_visible()
+        expect(visitor.page).to_have_title("Easel")
+        assert visitor.complaints == []
+    assert len(world.requests) == 1
+    late = visit()
+    expect(late.find("html_info_txt2img")).to_contain_text("a long job")
+    expect(late.find("txt2img_gallery", "img")).to_be_visible()
+
+
+def test_interrupt_and_skip(opened: Callable[..., tuple[World, Open]]) -> None:
+    world, visit = opened(pace=0.05)
+    visitor = visit()
+    visitor.ask("many", steps=60, batch_count=3)
+    visitor.find("txt2img_generate").click()
+    expect(visitor.find("txt2img_progress")).to_contain_text("Batch 1/3")
+    visitor.find("txt2img_skip").click()
+    expect(visitor.find("txt2img_progress")).to_contain_text("Batch 2/3")
+    visitor.find("txt2img_interrupt").click()
+    expect(visitor.find("html_info_txt2img")).to_contain_text("many")
+    (job,) = world.services.queue.list()
+    assert job.state == "done"
+    assert len(job.result["pictures"]) == 2
+
+
+def test_a_failure_is_said_in_words(opened: Callable[..., tuple[World, Open]]) -> None:
+    _, visit = opened()
+    visitor = visit()
+    visitor.ask("fail")
+    visitor.find("txt2img_generate").click()
+    expect(visitor.find("html_log_txt2img", ".error")).to_have_text("The painter has run out of <colour>.")
+    expect(visitor.find("txt2img_generate")).to_be_visible()
+    visitor.ask("too wide", width=2048)
+    visitor.find("txt2img_generate").click()
+    expect(visitor.find("html_log_txt2img", ".error")).to_contain_text("width: at most 1024")
+
+
+def test_small_buttons_of_the_form(opened: Callable[..., tuple[World, Open]]) -> None:
+    world, visit = opened()
+    visitor = visit()
+    visitor.ask("words", width=128, height=256, seed=5)
+    visitor.find("txt2img_res_switch_btn").click()
+    expect(visitor.find("txt2img_width", "input[type=number]")).to_have_value("256")
+    expect(visitor.find("txt2img_height", "input[type=number]")).to_have_value("128")
+    visitor.find("txt2img_random_seed").click()
+    expect(visitor.find("txt2img_seed", "input")).to_have_value("-1")
+    expect(visitor.find("txt2img_seed_extras")).to_be_hidden()
+    visitor.find("txt2img_subseed_show", "input").check()
+    visitor.number("txt2img_subseed_strength", 0.25)
+    visitor.find("txt2img_generate").click()
+    expect(visitor.find("html_info_txt2img")).to_contain_text("words")
+    assert world.requests[0].subseed_strength == 0.25
+    visitor.find("txt2img_clear_prompt").click()
+    expect(visitor.find("txt2img_prompt", "textarea")).to_have_value("")
+    visitor.find("paste").click()
+    expect(visitor.find("txt2img_prompt", "textarea")).to_have_value("words")
+    visitor.find("txt2img_prompt", "textarea").fill(
+        "pasted\nNegative prompt: bad\nSteps: 9, Sampler: Euler a, Schedule type: Karras, CFG scale: 3.5, Seed: 11, "
+        "Size: 192x320, Clip skip: 2, RNG: NV"
+    )
+    visitor.find("paste").click()
+    expect(visitor.find("txt2img_prompt", "textarea")).to_have_value("pasted")
+    expect(visitor.find("txt2img_neg_prompt", "textarea")).to_have_value("bad")
+    expect(visitor.find("txt2img_sampling", "input")).to_have_value("Euler a")
+    expect(visitor.find("txt2img_scheduler", "input")).to_have_value("Karras")
+    expect(visitor.find("txt2img_override_settings")).to_contain_text("Clip skip: 2")
+    visitor.find("txt2img_generate").click()
+    expect(visitor.find("html_info_txt2img")).to_contain_text("Seed: 11")
+    assert world.requests[1].override_settings == {"CLIP_stop_at_last_layers": 2}
+    assert (world.requests[1].sampler_name, world.requests[1].scheduler) == ("Euler a", "Karras")
+    assert visitor.complaints == []
+
+
+def test_png_info_reads_a_picture_and_sends_it_to_txt2img(opened: Callable[..., tuple[World, Open]]) -> None:
+    world, visit = opened()
+    request = {"prompt": "from <a> file", "negative_prompt": "", "steps": 44, "sampler_name": "Euler a"}
+    request |= {"scheduler": "Karras", "cfg_scale": 4.5, "width": 96, "height": 64}
+    path = Path(world.painter.write(request, "picture", 0, 77)["path"])
+    visitor = visit()
+    visitor.tab("PNG Info")
+    visitor.find("pnginfo_image", "input[type=file]").set_input_files(path)
+    expect(visitor.find("pnginfo_html_info")).to_contain_text("from <a> file")
+    expect(visitor.find("pnginfo_html_info")).to_contain_text("Seed: 77")
+    visitor.find("txt2img_tab").click()
+    expect(visitor.find("txt2img_prompt", "textarea")).to_be_visible()
+    expect(visitor.find("txt2img_prompt", "textarea")).to_have_value("from <a> file")
+    expect(visitor.find("txt2img_seed", "input")).to_have_value("77")
+    expect(visitor.find("txt2img_steps", "input[type=number]")).to_have_value("44")
+    assert visitor.foreign == []
+    assert visitor.complaints == []
+
+
+def test_settings_are_saved_at_once_searched_and_reset(opened: Callable[..., tuple[World, Open]]) -> None:
+    world, visit = opened()
+    options = world.services.options
+    visitor = visit()
+    visitor.tab("Settings")
+    visitor.find("settings_search", ":is(input, textarea)").fill("jpeg QUALITY")
+    expect(visitor.find("setting_jpeg_quality")).to_be_visible()
+    expect(visitor.find("setting_samples_format")).to_be_hidden()
+    visitor.number("setting_jpeg_quality", 42)
+    expect(visitor.find("settings_result")).to_contain_text("Saved")
+    assert options.snapshot()["jpeg_quality"] == 42
+    visitor.find("reset_jpeg_quality").click()
+    expect(visitor.find("setting_jpeg_quality", "input[type=number]")).to_have_value("80")
+    expect(visitor.find("reset_jpeg_quality")).to_be_hidden()
+    assert options.snapshot()["jpeg_quality"] == 80
+    visitor.find("settings_search", ":is(input, textarea)").fill("")
+    visitor.find("setting_save_txt", "input").check()
+    expect(visitor.find("settings_result")).to_contain_text("Saved")
+    expect(visitor.find("reset_save_txt")).to_be_visible()
+    assert options.snapshot()["save_txt"] is True
+    pattern = visitor.find("setting_samples_filename_pattern", ":is(input, textarea)")
+    pattern.fill("[seed]-[steps]")
+    pattern.blur()
+    expect(visitor.find("reset_samples_filename_pattern")).to_be_visible()
+    assert options.snapshot()["samples_filename_pattern"] == "[seed]-[steps]"
+    again = visit()
+    again.tab("Settings")
+    expect(again.find("setting_save_txt", "input")).to_be_checked()
+    expect(again.find("setting_samples_filename_pattern", ":is(input, textarea)")).to_have_value("[seed]-[steps]")
+    assert visitor.complaints == again.complaints == []
+
+
+def test_menus_save_their_choice_and_both_places_show_it(opened: Callable[..., tuple[World, Open]]) -> None:
+    world, visit = opened()
+    options = world.services.options
+    visitor = visit()
+    visitor.find("setting_sd_model_checkpoint", "input").click()
+    visitor.page.get_by_role("option", name="sub/other.safetensors").click()
+    visitor.tab("Settings")
+    expect(visitor.find("setting_sd_model_checkpoint_in_settings", "input")).to_have_value(re.compile("sub/other"))
+    assert options.snapshot()["sd_model_checkpoint"].startswith("sub/other")
+    visitor.find("setting_hide_samplers", "input").click()
+    visitor.page.get_by_role("option", name="Euler a").click()
+    expect(visitor.find("reset_hide_samplers")).to_be_visible()
+    assert options.snapshot()["hide_samplers"] == ["Euler a"]
+    visitor.find("setting_hide_samplers", ".token-remove").click()
+    expect(visitor.find("reset_hide_samplers")).to_be_hidden()
+    assert options.snapshot()["hide_samplers"] == []
+    assert visitor.complaints == []
+
+
+def test_without_a_model_the_page_says_what_to_do(opened: Callable[..., tuple[World, Open]]) -> None:
+    broken = FakeCheckpoint(name="half.safetensors", problem="the file ends in its header")
+    world, visit = opened(names=(), broken=(broken,))
+    visitor = visit()
+    expect(visitor.find("txt2img_no_checkpoint")).to_contain_text(str(world.services.paths.checkpoints[0]))
+    world.library.arriving = ["new.safetensors"]
+    visitor.find("refresh_sd_model_checkpoint").click()
+    expect(visitor.find("txt2img_no_checkpoint")).to_be_hidden()
+    expect(visitor.find("setting_sd_model_checkpoint", "input")).to_have_value("new.safetensors [0123456789]")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_every_tab_without_scrolling_sideways(
+    opened: Callable[..., tuple[World, Open]], scheme: str
+) -> None:
+    _, visit = opened()
+    visitor = visit(color_scheme=scheme)
+    visitor.page.set_viewport_size({"width": 390, "height": 844})
+    assert visitor.page.evaluate("document.body.classList.contains('dark')") is (scheme == "dark")
+    for name, shown in (("txt2img", "txt2img_seed"), ("PNG Info", "pnginfo_image"), ("Settings", "setting_save_txt")):
+        visitor.tab(name)
+        expect(visitor.find(shown)).to_be_visible()
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
+    visitor.tab("txt2img")
+    right = visitor.find("txt2img_subseed_show").evaluate("box => box.getBoundingClientRect().right")
+    assert right <= 390
+
+
+def test_what_extensions_scripts_call_is_there(opened: Callable[..., tuple[World, Open]]) -> None:
+    _, visit = opened()
+    visitor = visit()
+    assert visitor.page.evaluate("gradioApp().querySelector('#txt2img_prompt textarea') !== null")
+    assert visitor.page.evaluate("gradioApp().getElementById('txt2img_prompt') !== null")
+    assert visitor.page.evaluate("new Promise(done => onUiLoaded(() => done(true)))")
+    assert visitor.page.evaluate("get_uiCurrentTabContent().id") == "tab_txt2img"
+    visitor.page.evaluate("window.changes = 0; onUiUpdate(() => { window.changes += 1; })")
+    visitor.page.evaluate("window.switches = 0; onUiTabChange(() => { window.switches += 1; })")
+    visitor.page.evaluate(
+        "() => { const box = gradioApp().querySelector('#txt2img_prompt textarea');"
+        " box.value = 'one two three'; updateInput(box); }"
+    )
+    expect(visitor.find("txt2img_token_counter")).to_have_text("3/75")
+    visitor.tab("PNG Info")
+    expect(visitor.find("pnginfo_image")).to_be_visible()
+    assert visitor.page.evaluate("get_uiCurrentTabContent().id") == "tab_pnginfo"
+    assert visitor.page.evaluate("window.changes > 0 && window.switches > 0")
