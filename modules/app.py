@@ -7,19 +7,20 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from modules.core.errors import EaselError
+from modules.core.errors import EaselError, NotFound
 from modules.core.paths import Paths
 from modules.core.store import Store
 from modules.core.types import JsonObject
 from modules.generate.request import Txt2Img
 from modules.jobs.history import History, Picture
+from modules.jobs.progress import Control
 from modules.jobs.queue import Queue
 from modules.loading.library import Library, no_checkpoint_message
 from modules.prompts.chunks import TextPolicy, counted
@@ -34,7 +35,7 @@ from modules.web.services import Services
 
 if TYPE_CHECKING:
     from modules.generate.plan import Plan
-    from modules.generate.run import Control, Studio
+    from modules.generate.run import Studio
     from modules.generate.save import Kept
 
 log = logging.getLogger(__name__)
@@ -77,13 +78,17 @@ class App:
         self.start()
         try:
             with server.shared(self.flags, listener):
-                server.serve(self.asgi, self.flags, listener, ready=lambda: self._ready(server.address(self.flags, listener)))
+                server.serve(
+                    self.asgi, self.flags, listener, ready=lambda: self._ready(server.address(self.flags, listener))
+                )
         finally:
             self.stop()
 
     @functools.cached_property
     def studio(self) -> Studio:
-        """What makes pictures. The first use imports torch and decides on the device; only workers and checks use it."""
+        """What makes pictures. The first use imports torch and decides on the device; only workers and checks use
+        it.
+        """
         from modules.core import device
         from modules.generate.moments import Moments
         from modules.generate.run import Studio
@@ -113,13 +118,24 @@ class App:
         NoCheckpoint, DamagedFile."""
         from modules.generate import plan
 
+        asked = request.to_json()
+        if id is not None and self._has(id, asked):
+            return id
         snapshot = self.options.snapshot().overlay(request.override_settings)
         request = plan.with_seeds(request)
         checked = plan.make(
             request, snapshot, library=self.library, catalog=self.catalog, version=VERSION, started=datetime.now()
         )
         frozen = {**snapshot.changed(), "sd_model_checkpoint": checked.checkpoint.name}
-        return self.queue.submit("txt2img", {"request": request.to_json(), "options": frozen}, id=id, owner=owner)
+        job = {"asked": asked, "request": request.to_json(), "options": frozen}
+        return self.queue.submit("txt2img", job, id=id, owner=owner)
+
+    def _has(self, id: str, asked: JsonObject) -> bool:
+        """Whether this very request was queued under this id before: asking twice makes one job."""
+        try:
+            return bool(self.queue.get(id).request.get("asked") == asked)
+        except NotFound:
+            return False
 
     def _txt2img(self, job: JsonObject, control: Control) -> JsonObject:
         """The queue's runner: a job's row -> its result."""
@@ -176,8 +192,8 @@ class App:
             allowed_folders=(self.paths.outputs, self.paths.results, *map(Path, self.flags.gradio_allowed_path)),
         )
 
-    def _asgi(self) -> FastAPIOffline:
-        asgi = FastAPIOffline(title="Easel", version=VERSION, description="A1111's REST interface.")
+    def _asgi(self) -> FastAPI:
+        asgi: FastAPI = FastAPIOffline(title="Easel", version=VERSION, description="A1111's REST interface.")
         api.install(asgi, self.services)
         if self.flags.nowebui:
             return asgi
@@ -190,9 +206,9 @@ class App:
         """--ckpt, or where nothing was ever chosen the first file, becomes the selected checkpoint."""
         usable = self.library.checkpoints()
         if self.flags.ckpt:
-            self.options.set({"sd_model_checkpoint": self.library.find(self.flags.ckpt).title})
+            self.options.set({"sd_model_checkpoint": self.library.find(self.flags.ckpt).title}, even_frozen=True)
         elif usable and not self.options.snapshot()["sd_model_checkpoint"]:
-            self.options.set({"sd_model_checkpoint": usable[0].title})
+            self.options.set({"sd_model_checkpoint": usable[0].title}, even_frozen=True)
 
     def _ready(self, where: str) -> None:
         server.announce(self.flags, where)
@@ -250,5 +266,3 @@ def _trim(folder: Path, keep: int) -> None:
     entries = sorted(folder.iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
     for entry in entries[keep:]:
         shutil.rmtree(entry, ignore_errors=True)
-
-

@@ -40,8 +40,8 @@ class NoCheckpoint(EaselError):
     """There is no model to make pictures with; the message says where to put one."""
 
 
-class Interrupted(Exception):  # noqa: N818  (a signal, not an error: the picture so far is still wanted)
-    """Raised inside sampling by a listener that wants it to stop; `generate` decodes what is there."""
+class Interrupted(Exception):
+    """A signal, not an error: raised inside sampling by a listener that wants it to stop; `generate` decodes what is there."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> str:

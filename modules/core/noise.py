@@ -1,8 +1,8 @@
 """Standard normal noise by seed, the same on every machine that is asked for the same source.
 
-Sources (A1111's option `randn_source`): "CPU" torch's Mersenne twister; "GPU" the generator of the device that computes;
-"NV" Philox as an NVIDIA GPU runs it, computed on the CPU, so that pictures made on a GPU can be made again anywhere.
-`PictureNoise` is what sampling draws from: one generator a picture, so a batch of four equals four pictures.
+Sources (A1111's option `randn_source`): "CPU" torch's Mersenne twister; "GPU" the generator of the device that
+computes; "NV" Philox as an NVIDIA GPU runs it, computed on the CPU, so that pictures made on a GPU can be made again
+anywhere. `PictureNoise` is what sampling draws from: one generator a picture, so a batch of four equals four pictures.
 """
 
 from __future__ import annotations

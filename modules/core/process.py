@@ -73,7 +73,8 @@ class RectifiedFlow:
 class TrainedLevels:
     """The noise levels a discrete-time model was trained on, and its clock between them.
 
-    sigmas (N,) rising. Times are 0 .. N - 1 and need not be whole: between two trained levels log sigma is interpolated.
+    sigmas (N,) rising. Times are 0 .. N - 1 and need not be whole: between two trained levels log sigma is
+    interpolated.
     """
 
     sigmas: Tensor
@@ -90,7 +91,9 @@ class TrainedLevels:
         return TrainedLevels(self.sigmas.to(device))
 
     def time_at(self, sigma: Tensor, *, whole: bool = False) -> Tensor:
-        """Noise level sigma () -> model time (), clamped to the trained range; whole: that of the nearest trained level."""
+        """Noise level sigma () -> model time (), clamped to the trained range; whole: that of the nearest trained
+        level.
+        """
         table = self.sigmas.log()
         wanted = sigma.log()
         if whole:
@@ -107,7 +110,9 @@ class TrainedLevels:
 
 
 def scaled_linear_levels(*, start: float = 0.00085, end: float = 0.012, count: int = 1000) -> TrainedLevels:
-    """Stable Diffusion's schedule: sqrt(beta) rises linearly from sqrt(start) to sqrt(end) (latent diffusion, app. E)."""
+    """Stable Diffusion's schedule: sqrt(beta) rises linearly from sqrt(start) to sqrt(end) (latent diffusion, app.
+    E).
+    """
     betas = torch.linspace(start**0.5, end**0.5, count, dtype=torch.float64) ** 2
     return levels_of_betas(betas)
 

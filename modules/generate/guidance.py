@@ -18,7 +18,8 @@ from modules.loading.prediction import Predict
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GuidancePolicy:
-    """How to guide. scale: CFG scale, 1 = prompt only, in one forward a step. together: both predictions in one forward.
+    """How to guide. scale: CFG scale, 1 = prompt only, in one forward a step. together: both predictions in one
+    forward.
 
     pad: fill the shorter conditioning with empty chunks, so that both fit into one forward. Two ways to save forwards:
     below noise level min_uncond every second call leaves the negative prompt out (at every call if min_uncond_all);
@@ -59,7 +60,9 @@ class Conditioning:
         """Both filled to the same length with empty chunks."""
         tokens = max(self.positive.shape[1], self.negative.shape[1])
         return dataclasses.replace(
-            self, positive=_filled(self.positive, self.empty, tokens), negative=_filled(self.negative, self.empty, tokens)
+            self,
+            positive=_filled(self.positive, self.empty, tokens),
+            negative=_filled(self.negative, self.empty, tokens),
         )
 
 

@@ -1,7 +1,7 @@
 """Every moment of making a picture at which an extension can look on or step in: the whole list, in order.
 
-Each event is a small mutable object: a listener changes the picture by changing the event's fields. The names in brackets
-are what serves the same purpose in A1111's extensions.
+Each event is a small mutable object: a listener changes the picture by changing the event's fields. The names in
+brackets are what serves the same purpose in A1111's extensions.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from modules.core.noise import MAX_SEED, Seeds
 from modules.generate.guidance import GuidancePolicy
 from modules.generate.request import Txt2Img
 from modules.loading.library import Checkpoint, Library
-from modules.prompts.chunks import TextPolicy
 from modules.prompts import comments
+from modules.prompts.chunks import TextPolicy
 from modules.samplers.catalog import Catalog, Levels, Sampler, Scheduler
 
 RANDOM_SEEDS = 4294967294
@@ -30,7 +30,8 @@ RANDOM_SEEDS = 4294967294
 class Plan:
     """Everything that is known before work starts. Tuples have one entry a picture, over all batches.
 
-    parameters: what the sampler takes (eta, s_churn …); extra: facts for the infotext under A1111's names, in its order.
+    parameters: what the sampler takes (eta, s_churn …); extra: facts for the infotext under A1111's names, in its
+    order.
     """
 
     request: Txt2Img
@@ -68,13 +69,13 @@ class Plan:
     def noise(self, batch: range, factor: int) -> Seeds:
         """Where the noise of a batch comes from; factor: pixels a latent pixel."""
         request = self.request
-        resized = request.seed_resize_from_w > 0 and request.seed_resize_from_h > 0
+        height, width = request.seed_resize_from_h, request.seed_resize_from_w
         return Seeds(
             source=self.options["randn_source"],
             seeds=self.seeds[batch.start : batch.stop],
             subseeds=self.subseeds[batch.start : batch.stop],
             strength=request.subseed_strength,
-            resize_from=(request.seed_resize_from_h // factor, request.seed_resize_from_w // factor) if resized else None,
+            resize_from=(height // factor, width // factor) if height > 0 and width > 0 else None,
             delta=self.options["eta_noise_seed_delta"],
         )
 
@@ -97,12 +98,11 @@ def make(
     count = request.batch_size * request.n_iter
     parameters, parameter_notes = _parameters(request, options, sampler)
     levels = Levels.of(options)
-    always = levels.discard_penultimate
-    discard = always or "discard_next_to_last_sigma" in sampler.options
+    discards = "discard_next_to_last_sigma" in sampler.options
     return Plan(
         request=request,
         options=options,
-        checkpoint=library.find(options["sd_model_checkpoint"]) if options["sd_model_checkpoint"] else library.default(),
+        checkpoint=library.chosen(options["sd_model_checkpoint"]),
         prompts=(prompt,) * count,
         negative_prompts=(negative,) * count,
         seeds=tuple(request.seed + (0 if request.subseed_strength else index) for index in range(count)),
@@ -113,7 +113,7 @@ def make(
         scheduler=scheduler,
         scheduler_label=scheduler.label if scheduler else "Automatic",
         levels=levels,
-        discard_penultimate=discard,
+        discard_penultimate=discards or levels.discard_penultimate,
         parameters=parameters,
         guidance=GuidancePolicy.of(
             options,
@@ -123,9 +123,9 @@ def make(
         text=TextPolicy.of(options),
         extra={
             **_emphasis_note(options, prompt, negative),
-            **({"Discard penultimate sigma": True} if always and "discard_next_to_last_sigma" not in sampler.options else {}),
+            **_flag("Discard penultimate sigma", levels.discard_penultimate and not discards),
             **_schedule_notes(scheduler, levels),
-            **({"SGM noise multiplier": True} if options["sgm_noise_multiplier"] else {}),
+            **_flag("SGM noise multiplier", options["sgm_noise_multiplier"]),
             **parameter_notes,
         },
         notes=notes,
@@ -172,9 +172,14 @@ def _prompts(request: Txt2Img, options: Mapping[str, Any]) -> tuple[str, str, tu
 
 def remarks(text: str) -> list[str]:
     """What a prompt asks for that this version cannot do yet, in words."""
-    found = [f"{network} was read as plain text: networks are not available in this version." for network in _NETWORK.findall(text)]
+    found = [
+        f"{network} was read as plain text: networks are not available in this version."
+        for network in _NETWORK.findall(text)
+    ]
     if _EDITING.search(text):
-        found.append("Prompt editing and alternation ([a:b:0.5], [a|b]) are not available in this version: read as plain text.")
+        found.append(
+            "Prompt editing and alternation ([a:b:0.5], [a|b]) are not available in this version: read as plain text."
+        )
     if re.search(r"\bAND\b", text):
         found.append("AND is not available in this version: read as plain text.")
     return found
@@ -225,6 +230,10 @@ def _schedule_notes(scheduler: Scheduler | None, levels: Levels) -> dict[str, An
     if scheduler.default_rho != -1 and levels.rho and levels.rho != scheduler.default_rho:
         notes["Schedule rho"] = levels.rho
     return notes
+
+
+def _flag(name: str, value: bool) -> dict[str, Any]:
+    return {name: True} if value else {}
 
 
 def _emphasis_note(options: Mapping[str, Any], *texts: str) -> dict[str, Any]:

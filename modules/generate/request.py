@@ -46,7 +46,10 @@ class Txt2Img:
 
     def to_json(self) -> JsonObject:
         """The request as plain JSON; `Txt2Img.of_json` is its inverse."""
-        return dataclasses.asdict(self) | {"styles": list(self.styles), "override_settings": dict(self.override_settings)}
+        return dataclasses.asdict(self) | {
+            "styles": list(self.styles),
+            "override_settings": dict(self.override_settings),
+        }
 
     @classmethod
     def of_json(cls, data: Mapping[str, Any]) -> Txt2Img:

@@ -97,9 +97,7 @@ class Album:
         kept = self._write(plan, 0, picture, infotext, kind="grid", saved=options["grid_save"])
         return kept if options["return_grid"] else None
 
-    def _write(
-        self, plan: Plan, index: int, image: Image.Image, infotext: str, *, kind: Kind, saved: bool
-    ) -> Kept:
+    def _write(self, plan: Plan, index: int, image: Image.Image, infotext: str, *, kind: Kind, saved: bool) -> Kept:
         event = Saving(image=image, infotext=infotext)
         self._moments.saving.fire(event)
         policy, now, facts = SavePolicy.of(plan.options, kind=kind), self._clock(), _facts(plan, index)

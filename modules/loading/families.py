@@ -1,7 +1,7 @@
 """Every model family is a row in a table: how it is recognised, and every fact that is not a tensor shape.
 
-Widths, depths and channel counts are read from shapes (`configs/`), so a 10 MB model and a 7 GB model of one family load
-through the same code. A row whose `limit` is set is recognised and listed, and says why it cannot be loaded yet.
+Widths, depths and channel counts are read from shapes (`configs/`), so a 10 MB model and a 7 GB model of one family
+load through the same code. A row whose `limit` is set is recognised and listed, and says why it cannot be loaded yet.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class TextTower:
 class Family:
     """One row.
 
-    marks: name prefixes that must all be present; absent: prefixes that must not. heads: (count, None) where every layer
-    has as many heads, (None, width) where every head has as many channels. prediction: "eps" | "v" | "flow".
+    marks: name prefixes that must all be present; absent: prefixes that must not. heads: (count, None) where every
+    layer has as many heads, (None, width) where every head has as many channels. prediction: "eps" | "v" | "flow".
     limit: why it cannot be loaded yet ("" = it can).
     """
 
@@ -62,7 +62,12 @@ class Family:
 
 
 _SD_PREVIEW = ((0.298, 0.207, 0.208), (0.187, 0.286, 0.173), (-0.158, 0.189, 0.264), (-0.184, -0.271, -0.473))
-_SDXL_PREVIEW = ((0.3448, 0.4168, 0.4395), (-0.1953, -0.0290, 0.0250), (0.1074, 0.0886, -0.0163), (-0.3730, -0.2499, -0.2088))
+_SDXL_PREVIEW = (
+    (0.3448, 0.4168, 0.4395),
+    (-0.1953, -0.0290, 0.0250),
+    (0.1074, 0.0886, -0.0163),
+    (-0.3730, -0.2499, -0.2088),
+)
 SD_LATENT = Latent(channels=4, scale=0.18215, preview=_SD_PREVIEW)
 SDXL_LATENT = Latent(channels=4, scale=0.13025, preview=_SDXL_PREVIEW)
 _NOT_YET = "is recognised, but this version of Easel makes pictures with Stable Diffusion 1 checkpoints only"
@@ -133,12 +138,13 @@ def obstacle(family: Family, header: Header) -> str | None:
         return f"{family.title} {family.limit}."
     inputs = header.shape(UNET + "input_blocks.0.0.weight")[1]
     if inputs != family.latent.channels:
-        return f"{family.title} with {inputs} input channels ({_variant(inputs)}) is not supported in this version of Easel."
+        variant = _VARIANTS.get(inputs, "an unknown variant")
+        return f"{family.title} with {inputs} input channels ({variant}) is not supported in this version of Easel."
     return None
 
 
-def _variant(inputs: int) -> str:
-    return {9: "an inpainting model", 8: "an instruct-pix2pix model", 5: "a depth model"}.get(inputs, "an unknown variant")
+_VARIANTS = {9: "an inpainting model", 8: "an instruct-pix2pix model", 5: "a depth model"}
+"""Input channels of the UNet -> what they make of it."""
 
 
 def _nearest(header: Header) -> str:

@@ -1,7 +1,7 @@
 """The header of a `.safetensors` file: names, types and shapes of its tensors, without reading any of them.
 
-Layout: 8 bytes little-endian length, that many bytes of JSON, then the data. Everything a damaged download can look like
-is refused with the file's name and the reason, so that a scan of a folder never fails and never loads garbage.
+Layout: 8 bytes little-endian length, that many bytes of JSON, then the data. Everything a damaged download can look
+like is refused with the file's name and the reason, so that a scan of a folder never fails and never loads garbage.
 """
 
 from __future__ import annotations

@@ -122,12 +122,15 @@ class Library:
             return self.find(bare, field=field)
         raise NotFound("Checkpoint", name, [entry.name for entry in self.checkpoints()], field=field)
 
-    def default(self) -> Checkpoint:
-        """The first one. Raises NoCheckpoint, which says where to put one."""
+    def chosen(self, name: str | None) -> Checkpoint:
+        """The one of this name, or the first where nothing is chosen.
+
+        Raises NotFound, DamagedFile, and NoCheckpoint (which says where to put one) when there is none at all.
+        """
         usable = self.checkpoints()
         if not usable:
             raise NoCheckpoint(no_checkpoint_message(self.folders))
-        return usable[0]
+        return self.find(name) if name else usable[0]
 
     def hashed(self, entry: Checkpoint) -> Checkpoint:
         """The same with its SHA-256, which is worked out at most once for a file (--no-hashing: left out)."""
@@ -195,7 +198,9 @@ def _named(path: Path, problem: str | None) -> str | None:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Files below a folder, sub-folders too, links followed; a folder that cannot be read is passed over with a log line."""
+    """Files below a folder, sub-folders too, links followed; a folder that cannot be read is passed over with a log
+    line.
+    """
     visited: set[str] = set()
 
     def report(error: OSError) -> None:

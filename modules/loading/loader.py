@@ -116,7 +116,7 @@ def declare_vision_operators() -> object | None:
         return None
     library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call, unused-ignore]
     for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
     return library
 
 
@@ -161,9 +161,7 @@ def _vae(weights: Weights, placement: Placement, home: torch.device) -> nn.Modul
     with torch.device("meta"):
         autoencoder = AutoencoderKL(**vae_config.config(_shapes(weights)))
     converted = convert_ldm_vae_checkpoint(dict(weights), dict(autoencoder.config))
-    return _filled(
-        autoencoder, converted, home, placement.vae_dtype, channels_last=placement.channels_last
-    )
+    return _filled(autoencoder, converted, home, placement.vae_dtype, channels_last=placement.channels_last)
 
 
 def _clip(weights: Weights, tower: TextTower, placement: Placement, home: torch.device) -> nn.Module:

@@ -19,8 +19,8 @@ Predict: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 def denoised_from_eps(network: Network, levels: TrainedLevels, *, whole_times: bool = False) -> Predict:
     """For networks trained to predict the noise (DDPM, Ho et al. 2020, eq. 14), asked in sigma coordinates.
 
-    denoised = x - sigma * eps(x / sqrt(sigma^2 + 1), t(sigma)). The sum is done in x's own precision. whole_times: ask only
-    at times that the network was trained at.
+    denoised = x - sigma * eps(x / sqrt(sigma^2 + 1), t(sigma)). The sum is done in x's own precision. whole_times: ask
+    only at times that the network was trained at.
     """
 
     def predict(x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:

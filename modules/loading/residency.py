@@ -1,7 +1,8 @@
 """Which parts of a model are on the accelerator: a policy that is asked before each kind of work.
 
-"normal": everything stays there. "medvram": only the part at work (text encoder, denoiser or VAE), the others wait in RAM.
-"lowvram": as medvram, and the denoiser's weights follow its computation block by block (diffusers' group offloading).
+"normal": everything stays there. "medvram": only the part at work (text encoder, denoiser or VAE), the others wait in
+RAM. "lowvram": as medvram, and the denoiser's weights follow its computation block by block (diffusers' group
+offloading).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from torch import nn
 
 
 class Residency:
-    """Call `use(part)` before working with "text", "denoiser" or "vae"; `leave` and `enter` when another model is in use."""
+    """Call `use(part)` before working with "text", "denoiser" or "vae"; `leave` and `enter` when another model is in
+    use.
+    """
 
     def __init__(self, mode: str, device: torch.device) -> None:
         self.mode = mode if device.type != "cpu" else "normal"

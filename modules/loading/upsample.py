@@ -34,5 +34,8 @@ def fit(unet: UNet2DConditionModel) -> None:
         if block.upsamplers is None:
             continue
         with torch.device("meta"):
-            fitted = [FittedUpsample(each.channels, use_conv=True, out_channels=each.out_channels) for each in block.upsamplers]
+            fitted = [
+                FittedUpsample(each.channels, use_conv=True, out_channels=each.out_channels)
+                for each in block.upsamplers
+            ]
         block.upsamplers = nn.ModuleList(fitted)

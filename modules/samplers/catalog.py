@@ -1,7 +1,8 @@
 """The table of samplers and schedulers: A1111's labels and aliases -> functions. Extensions add rows.
 
-Names are found in any case, by label or alias, and in A1111's old joined style ("DPM++ 2M Karras"). The functions live in
-modules that import torch, so each row names its function and it is imported when a picture is made: listing costs nothing.
+Names are found in any case, by label or alias, and in A1111's old joined style ("DPM++ 2M Karras"). The functions live
+in modules that import torch, so each row names its function and it is imported when a picture is made: listing costs
+nothing.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 class Sampler:
     """A sampler as the API lists it.
 
-    function is "module:name" (or the callable itself): (denoise, x, sigmas, *, process, noise, on_step, **parameters) -> x.
-    parameters: which of eta, s_churn, s_tmin, s_tmax, s_noise it takes. options: A1111's table of oddities ("scheduler":
-    what Automatic means here; "discard_next_to_last_sigma"; "uses_ensd"; "second_order": two model calls a step).
+    function is "module:name" (or the callable itself): (denoise, x, sigmas, *, process, noise, on_step, **parameters)
+    -> x. parameters: which of eta, s_churn, s_tmin, s_tmax, s_noise it takes. options: A1111's table of oddities
+    ("scheduler": what Automatic means here; "discard_next_to_last_sigma"; "uses_ensd"; "second_order": two model calls
+    a step).
     """
 
     name: str
@@ -47,8 +49,8 @@ class Sampler:
 class Scheduler:
     """A schedule as the API lists it.
 
-    function ("module:name" or callable, None for Automatic): (steps, *, sigma_min, sigma_max[, rho]) -> sigmas (steps + 1,),
-    or (steps, levels) where `need_inner_model`. default_rho is -1 where rho means nothing.
+    function ("module:name" or callable, None for Automatic): (steps, *, sigma_min, sigma_max[, rho]) -> sigmas (steps +
+    1,), or (steps, levels) where `need_inner_model`. default_rho is -1 where rho means nothing.
     """
 
     name: str
@@ -103,7 +105,8 @@ class Catalog:
         return found
 
     def find_sampler(self, name: str) -> tuple[Sampler, Scheduler | None]:
-        """By name or alias in any case -> (sampler, the scheduler that an old joined name such as "DPM++ 2M Karras" asks for).
+        """By name or alias in any case -> (sampler, the scheduler that an old joined name such as "DPM++ 2M Karras"
+        asks for).
 
         Raises NotFound(field="sampler_name").
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from torch import Tensor
@@ -17,18 +18,13 @@ def slope(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
     return (x - denoised) / sigma
 
 
-def churned(
-    x: Tensor, sigma: Tensor, *, noise: Noise, steps: int, s_churn: float, s_tmin: float, s_tmax: float, s_noise: float
-) -> tuple[Tensor, Tensor]:
-    """Raise the noise level a little before a step (Karras et al. 2022, algorithm 2): -> (x, sigma) to step from.
+def churned(x: Tensor, sigma: Tensor, gamma: float, *, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Raise the noise level by the factor 1 + gamma (Karras et al. 2022, algorithm 2): -> (x, sigma) to step from.
 
     The noise is drawn whether it is used or not, as k-diffusion does, so that later draws stay the same.
     """
-    inside = s_tmin <= float(sigma) <= s_tmax
-    gamma = min(s_churn / steps, MOST_CHURN) if inside else 0.0
-    fresh = noise() * s_noise
     raised = sigma * (gamma + 1)
-    return (x + fresh * (raised**2 - sigma**2) ** 0.5 if gamma > 0 else x), raised
+    return (x + noise * (raised**2 - sigma**2) ** 0.5 if gamma > 0 else x), raised
 
 
 def euler(
@@ -45,12 +41,11 @@ def euler(
     s_noise: float = 1.0,
 ) -> Tensor:
     """Algorithm 2 of Karras et al. 2022 with Euler steps. x (B, C, H, W), sigmas (steps + 1,) falling to 0."""
-    for step, (sigma, target) in enumerate(zip(sigmas[:-1], sigmas[1:], strict=True)):
+    for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):
         start, level = x, sigma
         if s_churn > 0:
-            start, level = churned(
-                x, sigma, noise=noise, steps=len(sigmas) - 1, s_churn=s_churn, s_tmin=s_tmin, s_tmax=s_tmax, s_noise=s_noise
-            )
+            gamma = min(s_churn / (len(sigmas) - 1), MOST_CHURN) if s_tmin <= float(sigma) <= s_tmax else 0.0
+            start, level = churned(x, sigma, gamma, noise=noise() * s_noise)
         denoised = denoise(start, level)
         on_step(step, start, sigma, denoised)
         x = start + slope(start, level, denoised) * (target - level)
@@ -69,7 +64,7 @@ def euler_ancestral(
     s_noise: float = 1.0,
 ) -> Tensor:
     """Euler steps below each target level, then fresh noise up to it. eta 0 (no noise) .. 1 (ancestral sampling)."""
-    for step, (sigma, target) in enumerate(zip(sigmas[:-1], sigmas[1:], strict=True)):
+    for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):
         denoised = denoise(x, sigma)
         on_step(step, x, sigma, denoised)
         down, scale, up = process.split(sigma, target, eta)

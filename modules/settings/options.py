@@ -305,10 +305,10 @@ class Options:
                 self._adopt()
         return self._snapshot
 
-    def set(self, changes: Mapping[str, Any]) -> list[str]:
+    def set(self, changes: Mapping[str, Any], *, even_frozen: bool = False) -> list[str]:
         """Change some values, all or none, on disk before in memory -> the keys whose value is another now.
 
-        Raises NotFound (unknown key), BadRequest (a value the option cannot take; a frozen option), EaselError (the
+        even_frozen: it is the owner of the program who asks (a flag), not a visitor. Raises NotFound (unknown key), BadRequest (a value the option cannot take; a frozen option), EaselError (the
         file cannot be written); then nothing has changed. Listeners are told afterwards.
         """
         with self._lock:
@@ -316,7 +316,8 @@ class Options:
             before = self._snapshot
             values = {key: self.registry.check(key, value) for key, value in changes.items()}
             changed = [key for key, value in values.items() if before[key] != value]
-            self._refuse_frozen(changed)
+            if not even_frozen:
+                self._refuse_frozen(changed)
             stored = {**self._stored, **values}
             if stored != self._stored:
                 write_atomically(self.path, _encode(stored))

@@ -96,12 +96,19 @@ def announce(flags: Flags, where: str) -> None:
     print(f"Easel is running on {where}", flush=True)
     if flags.serves_api:
         print(f"API: {where}/sdapi/v1, described at {where}/docs", flush=True)
-    if flags.host not in ("127.0.0.1", "localhost", "::1") and not (flags.page_users or flags.nowebui):
-        print("WARNING: everybody who reaches this machine can use the page. Protect it with --gradio-auth.", flush=True)
-    if flags.host not in ("127.0.0.1", "localhost", "::1") and flags.serves_api and not flags.api_users:
-        print("WARNING: everybody who reaches this machine can use the API. Protect it with --api-auth.", flush=True)
+    for what, flag in _open_doors(flags):
+        print(f"WARNING: everybody who reaches this machine can use the {what}. Protect it with {flag}.", flush=True)
     if flags.autolaunch and not flags.nowebui:
         webbrowser.open(where)
+
+
+def _open_doors(flags: Flags) -> list[tuple[str, str]]:
+    """What other machines reach without a login, and the flag that asks for one."""
+    if flags.host in ("127.0.0.1", "localhost", "::1"):
+        return []
+    page = [("page", "--gradio-auth")] if not (flags.nowebui or flags.page_users) else []
+    api = [("API", "--api-auth")] if flags.serves_api and not flags.api_users else []
+    return page + api
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """The promise: a request that A1111 1.10.1 answered gets A1111's picture and A1111's infotext.
 
-The shipped cases run everywhere; where shared/reference lies beside the repository, all covered cases of it run instead.
+The shipped cases run everywhere; where shared/reference lies beside the repository, its covered cases run instead.
 """
 
 from __future__ import annotations

@@ -9,7 +9,9 @@ from modules.loading.families import TextTower
 
 
 def config(shapes: Shapes, tower: TextTower) -> dict[str, Any]:
-    """Keyword arguments for CLIPTextConfig; names as transformers writes them, from `embeddings.` on. Raises KeyError."""
+    """Keyword arguments for CLIPTextConfig; names as transformers writes them, from `embeddings.` on. Raises
+    KeyError.
+    """
     vocabulary, width = shapes["embeddings.token_embedding.weight"]
     layers = len({name.split(".")[2] for name in shapes if name.startswith("encoder.layers.")})
     return {

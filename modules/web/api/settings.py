@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Body
 from pydantic import Field, create_model
 
-from modules.core.errors import BadRequest, DamagedFile
+from modules.core.errors import BadRequest, DamagedFile, NotFound
 from modules.web.api.schemas import Schema
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": float, "choices": list[str]}
 CHECKPOINT = "sd_model_checkpoint"
+HASH = "sd_checkpoint_hash"
 
 
 def routes(services: Services) -> APIRouter:
@@ -25,12 +26,8 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/options", responses=documented, response_model=None)
     def get_config() -> dict[str, Any]:
-        """All settings. A checkpoint that nobody chose yet is the first one there is, as it is for a request."""
-        values = dict(services.options.snapshot())
-        if not values[CHECKPOINT]:
-            first = next(iter(services.library.checkpoints()), None)
-            values |= {CHECKPOINT: first.title, "sd_checkpoint_hash": first.sha256 or ""} if first else {}
-        return values
+        """All settings. The checkpoint has the title that /sd-models gives it; the first one if none was chosen."""
+        return {**services.options.snapshot(), **_shown(services)}
 
     @router.post("/options")
     def set_config(req: Annotated[dict[str, Any], Body()]) -> None:
@@ -40,10 +37,23 @@ def routes(services: Services) -> APIRouter:
     return router
 
 
+def _shown(services: Services) -> dict[str, Any]:
+    """The settings of the checkpoint as clients see them: its hash joins its title only once it is known."""
+    kept = services.options.snapshot()[CHECKPOINT]
+    try:
+        found = services.library.find(kept) if kept else next(iter(services.library.checkpoints()), None)
+    except (NotFound, DamagedFile):  # chosen, and gone since: the next request for a picture says so
+        found = None
+    return {CHECKPOINT: found.title, HASH: found.sha256 or ""} if found else {}
+
+
 def _checkpoint(services: Services, name: Any) -> dict[str, Any]:
     """The settings that choosing this checkpoint means. Raises NotFound or BadRequest naming the field."""
-    if name is None or name == services.options.snapshot()[CHECKPOINT]:
+    now = services.options.snapshot()
+    if name is None:
         return {}
+    if name in (now[CHECKPOINT], _shown(services).get(CHECKPOINT)):  # sent back as it was got: no choice
+        return {CHECKPOINT: now[CHECKPOINT], HASH: now[HASH]}
     if not isinstance(name, str):
         raise BadRequest(f"{CHECKPOINT}: wants the name of a checkpoint.", field=CHECKPOINT)
     if not name.strip():
@@ -52,7 +62,7 @@ def _checkpoint(services: Services, name: Any) -> dict[str, Any]:
         found = services.library.hashed(services.library.find(name))
     except DamagedFile as error:
         raise BadRequest(f"{CHECKPOINT}: {error}", field=CHECKPOINT) from error
-    return {CHECKPOINT: found.title, "sd_checkpoint_hash": found.sha256 or ""}
+    return {CHECKPOINT: found.title, HASH: found.sha256 or ""}
 
 
 def _documented(registry: Registry) -> type[Schema]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modules.core.errors import NoCheckpoint, NotFound
+from modules.core.errors import DamagedFile, NoCheckpoint, NotFound
 from modules.loading.library import no_checkpoint_message
 from modules.web.ui import markup
 
@@ -23,15 +23,18 @@ def current(services: Services) -> str | None:
     """The title of the checkpoint that the next picture is made with; None where there is none."""
     wanted = services.options.snapshot()[KEY]
     try:
-        return services.library.find(wanted).title if wanted else services.library.default().title
-    except NotFound:
+        return services.library.chosen(wanted).title
+    except (NotFound, DamagedFile):
         return str(wanted)
     except NoCheckpoint:
         return None
 
 
 def chosen(services: Services, title: str | None) -> str | None:
-    """What to keep for a choice of the menu. NotFound for a file that has gone since the page was opened."""
+    """What to keep for a choice of the menu.
+
+    NotFound, DamagedFile for a file that has gone or changed since the page was opened.
+    """
     return services.library.find(title).title if title else None
 
 

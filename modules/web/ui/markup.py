@@ -128,7 +128,7 @@ def no_checkpoint(message: str) -> str:
 def problems(files: Sequence[tuple[str, str]]) -> str:
     """Files that lie among the models and cannot be used: (name, reason)."""
     lines = "".join(f"<li><b>{escape(name)}</b>: {escape(reason)}</li>" for name, reason in files)
-    count = f"{len(files)} file{'s' if len(files) != 1 else ''}"
+    count = f"{len(files)} model file{'s' if len(files) != 1 else ''}"
     return f'<details class="easel-problems"><summary>{count} that cannot be used</summary><ul>{lines}</ul></details>'
 
 

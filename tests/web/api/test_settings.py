@@ -24,11 +24,18 @@ def test_what_is_posted_is_got_and_kept(world: World, client: TestClient) -> Non
 def test_a_client_may_send_back_all_that_it_got(client: TestClient) -> None:
     before = client.get(URL).json()
     assert client.post(URL, json=before).status_code == 200
-    after = client.get(URL).json()
-    hashes = {"sd_checkpoint_hash", "sd_model_checkpoint"}
-    assert {key: after[key] for key in set(after) - hashes} == {key: before[key] for key in set(before) - hashes}
-    assert client.post(URL, json=after).status_code == 200
-    assert client.get(URL).json() == after
+    assert client.get(URL).json() == before
+
+
+def test_also_when_all_are_frozen(tmp_path: Path) -> None:
+    world = World(tmp_path, "--freeze-settings")
+    title = world.library.hashed(world.library.entries[0]).title
+    world.options.path.write_text(f'{{"sd_model_checkpoint": "{title}"}}')
+    world = World(tmp_path, "--freeze-settings")
+    world.library.hashed(world.library.entries[0])
+    client = TestClient(world.app)
+    assert client.post(URL, json=client.get(URL).json()).status_code == 200
+    assert client.post(URL, json={"n_rows": 3}).status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -72,6 +79,14 @@ class TestCheckpoint:
         assert now["sd_model_checkpoint"] == f"sub/other.safetensors [{SHA[:10]}]"
         assert now["sd_checkpoint_hash"] == SHA
 
+    def test_its_title_is_the_one_of_the_list_also_when_the_hash_came_later(
+        self, world: World, client: TestClient
+    ) -> None:
+        world.options.set({"sd_model_checkpoint": "tiny.safetensors"})
+        world.library.hashed(world.library.entries[0])
+        now, listed = client.get(URL).json(), client.get("/sdapi/v1/sd-models").json()[0]
+        assert (now["sd_model_checkpoint"], now["sd_checkpoint_hash"]) == (listed["title"], listed["sha256"])
+
     @pytest.mark.parametrize("nothing", [None, "", " "])
     def test_nothing_takes_the_choice_back(self, world: World, client: TestClient, nothing: str | None) -> None:
         client.post(URL, json={"sd_model_checkpoint": "sub_other"})
@@ -81,6 +96,7 @@ class TestCheckpoint:
     def test_one_that_is_gone_may_be_said_again(self, world: World, client: TestClient) -> None:
         world.options.set({"sd_model_checkpoint": "deleted.safetensors"})
         assert client.post(URL, json={"sd_model_checkpoint": "deleted.safetensors"}).status_code == 200
+        assert client.get(URL).json()["sd_model_checkpoint"] == "deleted.safetensors"
 
 
 def test_frozen_settings_cannot_be_changed(tmp_path: Path) -> None:

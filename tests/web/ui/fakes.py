@@ -63,10 +63,10 @@ class FakeLibrary:
                 return checkpoint
         raise NotFound("Checkpoint", name, self.names, field="sd_model_checkpoint")
 
-    def default(self) -> FakeCheckpoint:
+    def chosen(self, name: str | None) -> FakeCheckpoint:
         if not self.names:
             raise NoCheckpoint("There is no checkpoint yet.")
-        return self.checkpoints()[0]
+        return self.find(name) if name else self.checkpoints()[0]
 
 
 class Painter:

@@ -199,6 +199,7 @@ def test_interrupt_and_skip(opened: Callable[..., tuple[World, Open]]) -> None:
     expect(visitor.find("html_info_txt2img")).to_contain_text("many")
     (job,) = world.services.queue.list()
     assert job.state == "done"
+    assert job.result is not None
     assert len(job.result["pictures"]) == 2
 
 

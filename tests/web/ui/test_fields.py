@@ -69,7 +69,7 @@ def test_a_request_comes_back_from_its_infotext(**wanted: Any) -> None:
         },
     )
     pasted = paste(text)
-    request = fields.request_of(FORM | pasted.values, REGISTRY)
+    request = fields.request_of(FORM | dict(pasted.values), REGISTRY)
     assert request.prompt == prompt
     assert request.negative_prompt == "blurry"
     assert (request.steps, request.seed, request.cfg_scale) == (wanted["steps"], wanted["seed"], wanted["cfg_scale"])
@@ -106,7 +106,7 @@ def test_unknown_samplers_and_words_for_numbers_are_said_and_left_alone() -> Non
 def test_settings_of_the_text_become_overrides_and_go_into_the_request() -> None:
     pasted = paste("cat\nSteps: 5, Sampler: Euler, Seed: 1, Size: 64x64, Clip skip: 2, ENSD: 31337, RNG: CPU")
     assert set(pasted.overrides) == {"Clip skip: 2", "ENSD: 31337", "RNG: CPU"}
-    request = fields.request_of(FORM | pasted.values | {"override_settings": list(pasted.overrides)}, REGISTRY)
+    request = fields.request_of(FORM | dict(pasted.values) | {"override_settings": list(pasted.overrides)}, REGISTRY)
     assert request.override_settings == {
         "CLIP_stop_at_last_layers": 2,
         "eta_noise_seed_delta": 31337,
@@ -142,7 +142,7 @@ def test_labels_to_skip_are_skipped() -> None:
 
 def test_variation_fields_open_extra_and_count_only_then() -> None:
     text = "cat\nSteps: 5, Sampler: Euler, Seed: 1, Variation seed: 7, Variation seed strength: 0.5, RNG: NV"
-    values = FORM | paste(text).values
+    values = FORM | dict(paste(text).values)
     assert values["subseed_show"] is True
     request = fields.request_of(values, REGISTRY)
     assert (request.subseed, request.subseed_strength) == (7, 0.5)

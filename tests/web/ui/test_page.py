@@ -28,12 +28,12 @@ class Made:
     """A page's parts as `page.build` joins them, with their handlers."""
 
     world: World
-    txt2img: txt2img.Actions
+    actions: txt2img.Actions
     settings: settings.Actions
 
     @property
     def tab(self) -> txt2img.Tab:
-        return self.txt2img.tab
+        return self.actions.tab
 
     def form(self, **values: Any) -> dict[Any, Any]:
         """What Gradio hands to Generate: every widget of the form with its starting value, some replaced."""
@@ -53,7 +53,7 @@ def made(world: World) -> Made:
         options = settings.build(services, quick)
     return Made(
         world=world,
-        txt2img=txt2img.Actions(services=services, catalog=services.catalog, tab=generation),
+        actions=txt2img.Actions(services=services, catalog=services.catalog, tab=generation),
         settings=settings.Actions(services=services, tab=options, notice=generation.notice),
     )
 
@@ -78,7 +78,7 @@ def text(update: Any) -> str:
 def test_generate_asks_for_what_the_form_says_and_shows_what_comes(make_world: MakeWorld) -> None:
     one = made(make_world())
     values = {"prompt": "a cat", "steps": 3, "seed": 7, "batch_count": 2, "width": 64, "height": 64}
-    shown = collected(one.txt2img.generate(one.form(**values)))
+    shown = collected(one.actions.generate(one.form(**values)))
     (request,) = one.world.requests
     assert (request.prompt, request.steps, request.seed, request.n_iter, request.width) == ("a cat", 3, 7, 2, 64)
     panel, buttons = one.tab.screen.panel, one.tab.screen.buttons
@@ -94,7 +94,7 @@ def test_generate_asks_for_what_the_form_says_and_shows_what_comes(make_world: M
 
 def test_defaults_are_those_of_a1111(make_world: MakeWorld) -> None:
     one = made(make_world())
-    collected(one.txt2img.generate(one.form()))
+    collected(one.actions.generate(one.form()))
     (request,) = one.world.requests
     assert (request.steps, request.cfg_scale, request.width, request.height) == (20, 7.0, 512, 512)
     assert (request.sampler_name, request.scheduler, request.seed) == ("DPM++ 2M", "Automatic", -1)
@@ -112,7 +112,7 @@ def test_what_goes_wrong_is_said_and_generate_comes_back(
     make_world: MakeWorld, values: dict[str, Any], words: str
 ) -> None:
     one = made(make_world())
-    shown = collected(one.txt2img.generate(one.form(**values)))
+    shown = collected(one.actions.generate(one.form(**values)))
     assert words in shown[-1][one.tab.screen.panel.log]
     assert shown[-1].get(one.tab.screen.buttons.generate, {"visible": True})["visible"] is True
 
@@ -124,7 +124,7 @@ def test_interrupt_ends_the_followed_job_with_what_is_there(make_world: MakeWorl
 
     async def generate_and_interrupt() -> list[dict[Any, Any]]:
         shown = []
-        async for updates in one.txt2img.generate(one.form(prompt="cat", steps=50, batch_count=9, width=64, height=64)):
+        async for updates in one.actions.generate(one.form(prompt="cat", steps=50, batch_count=9, width=64, height=64)):
             shown.append(updates)
             if "Step 0/50" in text(updates.get(screen.panel.progress, "")):
                 screen.interrupt(shown[0][screen.job])
@@ -144,7 +144,7 @@ def test_interrupt_of_a_waiting_job_takes_it_out_of_the_line(make_world: MakeWor
 
     async def generate_and_interrupt() -> list[dict[Any, Any]]:
         shown = []
-        async for updates in one.txt2img.generate(one.form(prompt="cat")):
+        async for updates in one.actions.generate(one.form(prompt="cat")):
             shown.append(updates)
             if "in the queue" in text(updates.get(screen.panel.progress, "")):
                 screen.interrupt(shown[0][screen.job])
@@ -162,7 +162,7 @@ def test_buttons_with_nothing_to_stop_say_so(make_world: MakeWorld) -> None:
 
 def test_a_page_opened_later_shows_the_last_result(make_world: MakeWorld) -> None:
     one = made(make_world())
-    first = collected(one.txt2img.generate(one.form(prompt="a cat", steps=2, width=64, height=64)))[-1]
+    first = collected(one.actions.generate(one.form(prompt="a cat", steps=2, width=64, height=64)))[-1]
     again = collected(one.tab.screen.reopen())[-1]
     gallery = one.tab.screen.panel.gallery
     assert again[gallery]["value"] == first[gallery]["value"]
@@ -172,40 +172,40 @@ def test_a_page_opened_later_shows_the_last_result(make_world: MakeWorld) -> Non
 def test_option_do_not_show_images_is_honoured(make_world: MakeWorld) -> None:
     one = made(make_world())
     one.world.services.options.set({"do_not_show_images": True})
-    last = collected(one.txt2img.generate(one.form(prompt="a cat", steps=2, width=64, height=64)))[-1]
+    last = collected(one.actions.generate(one.form(prompt="a cat", steps=2, width=64, height=64)))[-1]
     assert last[one.tab.screen.panel.gallery]["value"] == []
 
 
 def test_seed_buttons_take_the_selected_picture(make_world: MakeWorld) -> None:
     one = made(make_world())
-    last = collected(one.txt2img.generate(one.form(seed=7, steps=1, batch_count=3, width=64, height=64)))[-1]
+    last = collected(one.actions.generate(one.form(seed=7, steps=1, batch_count=3, width=64, height=64)))[-1]
     result = last[one.tab.screen.result]
-    assert [one.txt2img.reuse_seed(result, index) for index in range(3)] == [7, 8, 9]
-    assert one.txt2img.reuse_subseed(result, 2) == 109
-    assert one.txt2img.reuse_seed(None, 0) == -1
+    assert [one.actions.reuse_seed(result, index) for index in range(3)] == [7, 8, 9]
+    assert one.actions.reuse_subseed(result, 2) == 109
+    assert one.actions.reuse_seed(None, 0) == -1
 
 
 def test_paste_reads_the_prompt_box_or_the_shown_picture(make_world: MakeWorld) -> None:
     one = made(make_world())
     form, log = one.tab.form, one.tab.screen.panel.log
     words = "dog\nSteps: 33, Sampler: Euler a, CFG scale: 3.5, Seed: 9, Size: 256x128, Clip skip: 2, RNG: NV"
-    pasted = one.txt2img.paste(words, None, 0)
+    pasted = one.actions.paste(words, None, 0)
     assert pasted[form.prompt]["value"] == "dog"
     assert (pasted[form.steps]["value"], pasted[form.width]["value"]) == (33, 256)
     assert pasted[form.override_settings]["value"] == ["Clip skip: 2"]
     assert pasted[form.override_settings]["visible"] is True
     last = Result(infotexts=("last\nSteps: 4, Sampler: Euler, Seed: 2, RNG: NV",))
-    assert one.txt2img.paste("  ", last, 0)[form.prompt]["value"] == "last"
-    assert "nothing was made" in one.txt2img.paste("", None, 0)[log]
+    assert one.actions.paste("  ", last, 0)[form.prompt]["value"] == "last"
+    assert "nothing was made" in one.actions.paste("", None, 0)[log]
 
 
 def test_sent_parameters_leave_out_what_the_options_say(make_world: MakeWorld) -> None:
     one = made(make_world())
     form = one.tab.form
     words = "dog\nSteps: 33, Sampler: Euler a, Seed: 9, Size: 256x128, RNG: NV"
-    assert {form.seed, form.width} <= set(one.txt2img.send(words))
+    assert {form.seed, form.width} <= set(one.actions.send(words))
     one.world.services.options.set({"send_seed": False, "send_size": False})
-    sent = one.txt2img.send(words)
+    sent = one.actions.send(words)
     assert not {form.seed, form.width, form.height} & set(sent)
     assert sent[form.steps]["value"] == 33
 
@@ -285,7 +285,7 @@ def test_a_checkpoint_that_went_away_is_still_named(make_world: MakeWorld) -> No
 
 def test_png_info_reads_a_file_and_refuses_what_is_none(make_world: MakeWorld, tmp_path: Path) -> None:
     one = made(make_world())
-    last = collected(one.txt2img.generate(one.form(prompt="a <cat>", seed=7, steps=1, width=64, height=64)))[-1]
+    last = collected(one.actions.generate(one.form(prompt="a <cat>", seed=7, steps=1, width=64, height=64)))[-1]
     (path,) = last[one.tab.screen.panel.gallery]["value"]
     shown, words, send = png_info.read(path)
     assert "a &lt;cat&gt;" in shown

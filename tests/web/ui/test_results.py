@@ -40,7 +40,8 @@ def test_a_lost_file_is_named_and_takes_its_seed_with_it(tmp_path: Path) -> None
 
 
 def test_nothing_is_nothing() -> None:
-    for empty in (None, {}):
+    nothings: tuple[dict[str, Any] | None, ...] = (None, {})
+    for empty in nothings:
         shown = Result.of(empty)
         assert shown.paths == ()
         assert shown.seed(0) == -1
