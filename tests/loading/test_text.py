@@ -1,0 +1,81 @@
+"""Laws of encoding: emphasis 1 is no emphasis, "Original" keeps the mean, chunks are independent, equal prompts are cached."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from modules.loading.text import KEPT, TextEncoder, weighted
+from modules.prompts.chunks import TextPolicy
+from tests.studio import Bench
+
+
+@pytest.fixture(scope="module")
+def encoder(bench: Bench) -> TextEncoder:
+    return bench.studio.shelf.get(bench.library.find("tiny-sd1")).text
+
+
+def test_weight_one_is_no_emphasis(encoder: TextEncoder) -> None:
+    for mode in ("Original", "No norm", "Ignore"):
+        policy = TextPolicy(emphasis=mode)
+        assert torch.allclose(encoder.encode("a (cat:1.0)", policy), encoder.encode("a cat", TextPolicy()), atol=1e-6)
+
+
+def test_ignore_reads_brackets_and_drops_weights(encoder: TextEncoder) -> None:
+    assert torch.equal(encoder.encode("a (cat:1.5)", TextPolicy(emphasis="Ignore")), encoder.encode("a cat", TextPolicy()))
+
+
+def test_original_keeps_the_mean_of_each_chunk() -> None:
+    hidden = torch.randn(3, 77, 8, generator=torch.Generator().manual_seed(0)) + 0.5
+    weights = torch.rand(3, 77, generator=torch.Generator().manual_seed(1)) + 0.5
+    kept = weighted(hidden, weights, keep_mean=True)
+    assert torch.allclose(kept.mean(dim=(1, 2)), hidden.mean(dim=(1, 2)), atol=1e-5)
+    assert torch.equal(weighted(hidden, weights, keep_mean=False), hidden * weights.unsqueeze(-1))
+
+
+def test_clip_skip_counts_layers_from_the_end(encoder: TextEncoder) -> None:
+    plain, one, two, five = (
+        encoder.encode("a cat", policy)
+        for policy in (TextPolicy(), TextPolicy(skip=1), TextPolicy(skip=2), TextPolicy(skip=12))
+    )
+    assert torch.equal(plain, one)
+    assert not torch.allclose(one, two)
+    assert torch.isfinite(five).all()  # more than the tower has: its first state
+
+
+def test_chunks_are_encoded_independently(encoder: TextEncoder) -> None:
+    policy = TextPolicy(emphasis="No norm")
+    both = encoder.encode("a red house BREAK a green tree", policy)
+    assert both.shape[1] == 2 * 77
+    assert torch.allclose(both[:, :77], encoder.encode("a red house", policy), atol=1e-5)
+    assert torch.allclose(both[:, 77:], encoder.encode("a green tree", policy), atol=1e-5)
+
+
+def test_a_batch_is_as_long_as_its_longest(encoder: TextEncoder) -> None:
+    batch = encoder.encode_all(["a cat", "a dog BREAK a house"], TextPolicy())
+    assert batch.shape[:2] == (2, 154)
+    assert torch.equal(batch[:1, :77], encoder.encode("a cat", TextPolicy()))
+
+
+def test_equal_prompts_are_encoded_once() -> None:
+    class Tower(torch.nn.Module):
+        calls = 0
+
+        def forward(self, input_ids: torch.Tensor) -> object:
+            self.calls += 1
+            return type("Output", (), {"last_hidden_state": torch.ones(*input_ids.shape, 4)})
+
+    tower = Tower()
+    encoder = TextEncoder(tower, torch.device("cpu"))
+    for text in ("a", "b", "a", "a"):
+        encoder.encode(text, TextPolicy())
+    assert tower.calls == 2
+    encoder.encode("a", TextPolicy(backtrack=0))
+    assert tower.calls == 3
+    for number in range(KEPT):
+        encoder.encode(f"prompt {number}", TextPolicy())
+    encoder.encode("a", TextPolicy())
+    assert tower.calls == 4 + KEPT
+    encoder.forget()
+    encoder.encode("a", TextPolicy())
+    assert tower.calls == 5 + KEPT

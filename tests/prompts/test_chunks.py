@@ -1,0 +1,76 @@
+"""Laws of chunks: 77 tokens each, nothing lost, nothing doubled, weights stay with their tokens."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modules.prompts import tokens
+from modules.prompts.chunks import CHUNK, Chunk, TextPolicy, chunked, counted
+
+PLAIN = TextPolicy(emphasis="None")
+words = st.lists(st.sampled_from(["cat", "red", "house", ",", "garden", "extraordinary"]), max_size=200)
+
+
+def content(chunks: list[Chunk]) -> list[int]:
+    """All ids but frames and filling."""
+    return [id for chunk in chunks for id in chunk.ids if id not in (tokens.START, tokens.END)]
+
+
+@given(words, st.integers(0, 74))
+def test_no_token_is_lost_or_moved_out_of_order(text: list[str], backtrack: int) -> None:
+    prompt = " ".join(text)
+    chunks, _ = chunked(prompt, TextPolicy(emphasis="None", backtrack=backtrack))
+    assert content(chunks) == tokens.encode(prompt)
+    for chunk in chunks:
+        assert len(chunk.ids) == len(chunk.weights) == CHUNK + 2
+        assert (chunk.ids[0], chunk.ids[-1]) == (tokens.START, tokens.END)
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_cut(text: str) -> None:
+    count, capacity = counted(text, TextPolicy())
+    assert capacity % CHUNK == 0
+    assert 0 <= count <= capacity
+
+
+def test_an_empty_prompt_is_one_empty_chunk() -> None:
+    chunks, count = chunked("", TextPolicy())
+    assert len(chunks) == 1
+    assert count == 0
+    assert counted("", TextPolicy()) == (0, 75)
+
+
+@pytest.mark.parametrize(("words_", "capacity"), [(75, 75), (76, 150), (151, 225)])
+def test_capacity_grows_by_whole_chunks(words_: int, capacity: int) -> None:
+    assert counted("cat " * words_, PLAIN) == (words_, capacity)
+
+
+def test_weights_stay_with_their_tokens() -> None:
+    (chunk,), _ = chunked("a (red:1.3) house", TextPolicy())
+    assert chunk.weights[1:4] == [1.0, 1.3, 1.0]
+    assert set(chunk.weights[4:]) == {1.0}
+
+
+def test_a_break_starts_a_chunk_and_fills_the_last() -> None:
+    chunks, count = chunked("red BREAK green", TextPolicy())
+    assert [len(content([chunk])) for chunk in chunks] == [1, 1]
+    assert count == CHUNK + 1
+
+
+def test_a_comma_nearby_moves_the_phrase_to_the_next_chunk() -> None:
+    prompt = "cat " * 70 + ", " + "red " * 10
+    moved, _ = chunked(prompt, TextPolicy(emphasis="None", backtrack=20))
+    cut, _ = chunked(prompt, TextPolicy(emphasis="None", backtrack=0))
+    far, _ = chunked(prompt, TextPolicy(emphasis="None", backtrack=3))
+    assert len(content(moved[:1])) == 71
+    assert len(content(cut[:1])) == len(content(far[:1])) == 75
+
+
+@pytest.mark.parametrize("mode", ["Original", "No norm", "Ignore"])
+def test_brackets_are_grammar_in_every_mode_but_none(mode: str) -> None:
+    (read,), _ = chunked("((red))", TextPolicy(emphasis=mode))
+    (literal,), _ = chunked("((red))", PLAIN)
+    assert content([read]) == tokens.encode("red")
+    assert content([literal]) == tokens.encode("((red))")
