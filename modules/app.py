@@ -61,16 +61,26 @@ class App:
         self.queue = Queue(self.store, {"txt2img": self._txt2img}, on_pruned=self._forget)
         self.services = self._services()
         self.asgi = self._asgi()
+        self._resting = False
 
     def start(self) -> None:
         """Begin to work: jobs left from the last run first."""
         self._choose_checkpoint()
+        self._resting = False
         self.queue.start()
 
     def stop(self) -> None:
-        """Give the running job a moment; what is not done by then runs again at the next start."""
-        self.queue.stop(timeout=5)
+        """End the work and close the database."""
+        self.rest()
         self.store.close()
+
+    def rest(self) -> None:
+        """Give the running job a moment; what is not done by then runs again at the next start. Whoever waits for a
+        job is told so. Does its work once.
+        """
+        if not self._resting:
+            self._resting = True
+            self.queue.stop(timeout=5)
 
     def serve(self) -> None:
         """Answer requests until Ctrl-C. Raises EaselError where the address cannot be used."""
@@ -79,7 +89,11 @@ class App:
         try:
             with server.shared(self.flags, listener):
                 server.serve(
-                    self.asgi, self.flags, listener, ready=lambda: self._ready(server.address(self.flags, listener))
+                    self.asgi,
+                    self.flags,
+                    listener,
+                    ready=lambda: self._ready(server.address(self.flags, listener)),
+                    ending=self.rest,
                 )
         finally:
             self.stop()

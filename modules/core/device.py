@@ -24,8 +24,8 @@ class Placement:
 
     @property
     def channels_last(self) -> bool:
-        """Convolutions in half precision are faster with channels last on CUDA."""
-        return self.device.type == "cuda"
+        """Convolutions are faster with channels last: half precision on CUDA, and oneDNN's on the CPU."""
+        return self.device.type in ("cuda", "cpu")
 
 
 def choose(

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 5.0  # how long after the last look somebody still counts as watching
 
 
+class Abandoned(BaseException):
+    """Raised in a runner by its `Control` when Easel ends: leave the work, it runs again at the next start."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preview:
     """A picture of the work so far. id counts up from 1 within a job, so a reader sees whether it has this one."""
@@ -69,6 +73,7 @@ class Control:
         self._guard = threading.Lock()  # of writers against each other
         self._begun = clock()
         self._watched = -math.inf
+        self._abandoned = False
         self._record = Progress(job_id=job_id, state="running", started=started, at=self._begun)
 
     @property
@@ -99,12 +104,14 @@ class Control:
             self._swap(batches=batches, steps=steps, batch=0, step=0)
 
     def batch(self, index: int) -> None:
-        """Batch `index` (0..batches - 1) begins."""
+        """Batch `index` (0..batches - 1) begins. Raises `Abandoned`."""
+        self._leave_if_abandoned()
         with self._guard:
             self._swap(batch=index, step=0, skipped=False)
 
     def step(self, done: int) -> None:
-        """`done` (0..steps) steps of this batch are done."""
+        """`done` (0..steps) steps of this batch are done. Raises `Abandoned`."""
+        self._leave_if_abandoned()
         with self._guard:
             self._swap(step=done)
 
@@ -128,6 +135,10 @@ class Control:
         with self._guard:
             self._record = dataclasses.replace(self._record, skipped=True)
 
+    def abandon(self) -> None:
+        """The next report of the runner raises `Abandoned`."""
+        self._abandoned = True
+
     def watch(self) -> None:
         """Somebody looks: previews are worth making for the next seconds."""
         self._watched = self._clock()
@@ -135,6 +146,10 @@ class Control:
     def watched(self) -> bool:
         """Somebody looked in the last few seconds, so a preview is worth its time."""
         return self._clock() - self._watched < WATCH_SECONDS
+
+    def _leave_if_abandoned(self) -> None:
+        if self._abandoned:
+            raise Abandoned
 
     def _swap(self, **changes: Any) -> None:
         """The counts changed: a new record with its fraction and eta (elapsed / fraction is the whole time)."""

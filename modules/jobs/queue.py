@@ -19,7 +19,7 @@ from modules.core.errors import BadRequest, EaselError, NotFound
 from modules.core.store import Store, StoreError
 from modules.core.types import JsonObject
 from modules.jobs.lease import Lease, take, take_any
-from modules.jobs.progress import Control, Progress
+from modules.jobs.progress import Abandoned, Control, Progress
 from modules.jobs.table import Job, Jobs, Table
 from modules.jobs.waiters import Waiters
 from modules.jobs.worker import Outcome, Runner, Worker, perform
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 KEEP = 10_000  # finished jobs that stay in the table
 RETRY_SECONDS = 2.0  # after the disk refused
+LEAVE_SECONDS = 2.0  # for a job that is told to leave its work: some steps of sampling
 ID = re.compile(r"[A-Za-z0-9_()\-][A-Za-z0-9._()\-]{0,127}")  # an id is also a folder's name
 
 
@@ -87,7 +88,8 @@ class Queue:
     def stop(self, timeout: float | None = None) -> None:
         """Take no more jobs and give what runs now `timeout` seconds (None: as long as it takes) to end.
 
-        What is not done by then runs again at the next start. Whoever waits is told with an `EaselError`.
+        What is not done by then is left at its next step (a thread that is inside torch when Python ends aborts the
+        process) and runs again at the next start. Whoever waits is told with an `EaselError`.
         """
         with self._changing:
             self._stopped = True
@@ -95,8 +97,13 @@ class Queue:
         deadline = None if timeout is None else self._clock() + timeout
         for thread in self._threads:
             thread.join(None if deadline is None else max(0.0, deadline - self._clock()))
+        unfinished = self._live
+        for control in unfinished.values():
+            control.abandon()
+        for thread in self._threads:
+            thread.join(LEAVE_SECONDS)
         self._waiters.tell_all()
-        for id in self._live:
+        for id in unfinished:
             self._table.forgive(id)
         if self._lease is not None and not any(thread.is_alive() for thread in self._threads):
             self._lease.release()
@@ -281,6 +288,10 @@ class Queue:
         runner = self._runners.get(job.kind, _no_runner(job.kind))
         try:
             outcome = perform(runner, job.request, control)
+        except Abandoned:
+            with self._changing:  # its row goes on saying "running"
+                self._live = {id: other for id, other in self._live.items() if id != job.id}
+            return
         except BaseException as error:
             with self._changing:
                 self._stopped, self._dead = True, error

@@ -143,12 +143,13 @@ def _unet(weights: Weights, family: Family, placement: Placement, home: torch.de
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    from modules.loading import upsample
+    from modules.loading import attention, upsample
 
     config = unet_config.config(_shapes(weights), family)
     with torch.device("meta"):
         unet = UNet2DConditionModel(**config)
     upsample.fit(unet)
+    attention.install(unet)
     prefixed = {families.UNET + name: tensor for name, tensor in weights.items()}
     converted = convert_ldm_unet_checkpoint(prefixed, dict(unet.config))
     return _filled(unet, converted, home, placement.dtype, channels_last=placement.channels_last)

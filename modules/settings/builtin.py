@@ -16,17 +16,18 @@ _WORKS = """
 samples_save samples_format samples_filename_pattern save_images_add_number save_images_replace_action
 grid_save grid_format grid_extended_filename grid_only_if_multiple grid_prevent_empty_spots n_rows
 grid_background_color enable_pnginfo save_txt jpeg_quality webp_lossless export_for_4chan img_downscale_threshold
-target_side_length img_max_size_mp save_incomplete_images
+target_side_length save_incomplete_images
 outdir_samples outdir_txt2img_samples outdir_grids outdir_txt2img_grids
 save_to_dirs grid_save_to_dirs directories_filename_pattern directories_max_prompt_words
-sd_model_checkpoint sd_checkpoint_cache emphasis enable_batch_seeds comma_padding_backtrack
+sd_model_checkpoint sd_checkpoint_cache emphasis comma_padding_backtrack
 CLIP_stop_at_last_layers randn_source enable_prompt_comments
 eta_ancestral eta_noise_seed_delta s_churn s_tmin s_tmax s_noise sigma_min sigma_max rho
 always_discard_next_to_last_sigma sgm_noise_multiplier use_old_karras_scheduler_sigmas skip_early_cond hide_samplers
-s_min_uncond batch_cond_uncond pad_cond_uncond persistent_cond_cache
+s_min_uncond batch_cond_uncond pad_cond_uncond s_min_uncond_all enable_quantization
 add_model_name_to_info add_model_hash_to_info add_version_to_infotext infotext_skip_pasting
+auto_backcompat disable_weights_auto_swap
 live_previews_enable live_previews_image_format show_progress_every_n_steps show_progress_type
-live_preview_content live_preview_refresh_period
+live_preview_content live_preview_refresh_period show_progress_grid
 return_grid do_not_show_images show_progress_in_title send_seed send_size quicksettings_list gradio_theme
 """
 WORKS = frozenset(_WORKS.split())
@@ -119,13 +120,11 @@ HELP = {
     "export_for_4chan": "Beside a picture that is over one of the two limits below.",
     "img_downscale_threshold": "In megabytes.",
     "target_side_length": "In pixels; the copy is made smaller to fit.",
-    "img_max_size_mp": "Of a grid, in megapixels: a larger one is not made.",
     "save_incomplete_images": "Keep the file of a picture that was interrupted.",
     "directories_filename_pattern": "As in file names; [date] makes a folder a day.",
     "sd_checkpoint_cache": "Models kept in memory beside the one in use, so that going back to them is quick.",
     "emphasis": 'How "(word:1.3)" acts. Original: weighted, then brought back to the mean from before; No norm: only'
     " weighted; Ignore: brackets are read and do nothing; None: brackets are text.",
-    "enable_batch_seeds": "Each picture of a batch draws from its own generator.",
     "comma_padding_backtrack": "Tokens: a comma this near before the end of a chunk of 75 becomes the place to break.",
     "CLIP_stop_at_last_layers": "1 uses the whole text encoder; 2 leaves out its last layer, and so on.",
     "randn_source": "NV: the numbers of an NVIDIA card, the same on every machine. GPU: those of the device in use."
@@ -146,7 +145,6 @@ HELP = {
     "skip_early_cond": "The part of all steps, from the first, that leaves the negative prompt out: faster.",
     "batch_cond_uncond": "Prompt and negative prompt in one pass of the model: faster, more memory.",
     "pad_cond_uncond": "Make the shorter of prompt and negative prompt as long as the other, so that one pass does.",
-    "persistent_cond_cache": "Do not encode the same prompt again.",
     "infotext_skip_pasting": "Labels of generation parameters that stay as they are on the page.",
     "show_progress_every_n_steps": "In steps; -1 shows a preview only at the end of a batch.",
     "show_progress_type": "Full decodes as for the final picture; Approx cheap takes next to no time.",

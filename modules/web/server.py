@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -61,19 +62,31 @@ def address(flags: Flags, listener: socket.socket) -> str:
 
 
 class Server(uvicorn.Server):
-    """Calls `ready` once requests are answered."""
+    """Calls `ready` once requests are answered, and `ending` (which may take its time) before they are not any more."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], ending: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._ending = ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.to_thread(self._ending)
+        await super().shutdown(sockets)
 
-def serve(asgi: FastAPI, flags: Flags, listener: socket.socket, *, ready: Callable[[], None]) -> None:
+
+def serve(
+    asgi: FastAPI,
+    flags: Flags,
+    listener: socket.socket,
+    *,
+    ready: Callable[[], None],
+    ending: Callable[[], None] = lambda: None,
+) -> None:
     """Answer requests until Ctrl-C or SIGTERM. Raises EaselError for an unusable certificate."""
     try:
         config = uvicorn.Config(
@@ -88,7 +101,7 @@ def serve(asgi: FastAPI, flags: Flags, listener: socket.socket, *, ready: Callab
         config.load()
     except (OSError, ssl.SSLError) as error:
         raise EaselError(f"--tls-certfile / --tls-keyfile cannot be used: {error}.") from error
-    Server(config, ready).run(sockets=[listener])
+    Server(config, ready, ending).run(sockets=[listener])
 
 
 def announce(flags: Flags, where: str) -> None:

@@ -1,6 +1,6 @@
 """Random checkpoints of any size in the genuine layout (LDM names), written down from the architecture itself.
 
-    sd1(channels=(32, 64), width=32, layers=2) -> state dict
+sd1(channels=(32, 64), width=32, layers=2) -> state dict
 """
 
 from __future__ import annotations

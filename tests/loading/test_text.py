@@ -22,7 +22,9 @@ def test_weight_one_is_no_emphasis(encoder: TextEncoder) -> None:
 
 
 def test_ignore_reads_brackets_and_drops_weights(encoder: TextEncoder) -> None:
-    assert torch.equal(encoder.encode("a (cat:1.5)", TextPolicy(emphasis="Ignore")), encoder.encode("a cat", TextPolicy()))
+    assert torch.equal(
+        encoder.encode("a (cat:1.5)", TextPolicy(emphasis="Ignore")), encoder.encode("a cat", TextPolicy())
+    )
 
 
 def test_original_keeps_the_mean_of_each_chunk() -> None:

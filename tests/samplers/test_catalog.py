@@ -74,7 +74,9 @@ def test_rows_are_a1111s() -> None:
     if not SHARED.exists():
         pytest.skip("shared/reference is absent")
     theirs = json.loads((SHARED / "get" / "samplers.json").read_text(encoding="utf-8"))
-    ours = [{"name": row.name, "aliases": list(row.aliases), "options": dict(row.options)} for row in CATALOG.samplers()]
+    ours = [
+        {"name": row.name, "aliases": list(row.aliases), "options": dict(row.options)} for row in CATALOG.samplers()
+    ]
     assert ours == [row for row in theirs if row["name"] in {each["name"] for each in ours}]
     schedulers = json.loads((SHARED / "get" / "schedulers.json").read_text(encoding="utf-8"))
     for row in CATALOG.schedulers():

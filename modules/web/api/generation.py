@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
-from modules.core.errors import EaselError
+from modules.core.errors import BadRequest, DamagedFile, EaselError
 from modules.core.types import JsonObject
 from modules.web.api import errors, schemas, txt2img
 
@@ -46,7 +46,10 @@ def _submit(
 ) -> tuple[schemas.StableDiffusionProcessingTxt2Img, str]:
     """(the body as it was understood, job id)."""
     asked = txt2img.complete(body, services.options.snapshot(), services.options.registry)
-    id = services.submit_txt2img(txt2img.request(asked), id=asked.force_task_id, owner=owner)
+    try:
+        id = services.submit_txt2img(txt2img.request(asked), id=asked.force_task_id, owner=owner)
+    except DamagedFile as error:
+        raise BadRequest(f"sd_model_checkpoint: {error}", field="sd_model_checkpoint") from error
     return asked, id
 
 
