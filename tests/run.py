@@ -19,6 +19,7 @@ from modules.setup.python import refusal  # noqa: E402  (the repository is not o
 
 STAGES = (
     ("ruff", ("-m", "ruff", "check", ".")),
+    ("ruff format", ("-m", "ruff", "format", "--check", ".")),
     ("mypy", ("-m", "mypy")),
     ("import-linter", ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()")),
     ("pytest", ("-m", "pytest")),

@@ -41,7 +41,7 @@ class NoCheckpoint(EaselError):
 
 
 class Interrupted(Exception):
-    """A signal, not an error: raised inside sampling by a listener that wants it to stop; `generate` decodes what is there."""
+    """A signal, not an error: a listener wants sampling to stop; `generate` decodes what is there."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> str:

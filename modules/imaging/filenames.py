@@ -98,9 +98,7 @@ def decoration(policy: SavePolicy, facts: NameFacts, *, image: Image.Image, now:
     return component(apply(policy.pattern or default, facts, image=image, now=now, policy=policy))
 
 
-def folder(
-    data: Path, policy: SavePolicy, facts: NameFacts, *, image: Image.Image, now: datetime.datetime
-) -> Path:
+def folder(data: Path, policy: SavePolicy, facts: NameFacts, *, image: Image.Image, now: datetime.datetime) -> Path:
     """Where the picture belongs: the policy's folder (relative ones under `data`) and the sub-folder by the pattern.
 
     Slashes in the pattern itself make nested folders; ".." and empty parts are left out. Touches no file.
@@ -129,7 +127,7 @@ def sanitize(text: str, *, replace_spaces: bool = False) -> str:
 
 
 def numbered(basename: str, number: int, decoration: str) -> str:
-    """"00007-1234", or "grid-0007" with a basename: the name without its ending."""
+    """ "00007-1234", or "grid-0007" with a basename: the name without its ending."""
     start = f"{basename}-{number:04}" if basename else f"{number:05}"
     return f"{start}-{decoration}" if decoration else start
 

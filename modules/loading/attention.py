@@ -1,7 +1,7 @@
 """Attention in the UNet: torch's scaled dot-product attention, with one help for narrow heads on the CPU.
 
-Small models have heads of 4 or 8 channels; the CPU's kernel works in blocks of 16, so such heads are filled up with zeros,
-which changes no result and takes a third of the time off.
+Small models have heads of 4 or 8 channels; the CPU's kernel works in blocks of 16, so such heads are filled up with
+zeros, which changes no result and takes a third of the time off.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     missing = BLOCK - width
     if missing <= 0 or query.device.type != "cpu" or key.shape[-2] < WORTHWHILE:
         return functional.scaled_dot_product_attention(query, key, value)
-    wide = (functional.pad(each, (0, missing)) for each in (query, key, value))
-    return functional.scaled_dot_product_attention(*wide, scale=width**-0.5)[..., :width]
+    query, key, value = (functional.pad(each, (0, missing)) for each in (query, key, value))
+    return functional.scaled_dot_product_attention(query, key, value, scale=width**-0.5)[..., :width]
 
 
 def install(unet: UNet2DConditionModel) -> None:

@@ -159,7 +159,7 @@ class _Scanner:
 
 
 def _number(text: str) -> float | None:
-    """"1.3" -> 1.3; None for what looks like a number to the grammar but is none, such as "1.2.3"."""
+    """ "1.3" -> 1.3; None for what looks like a number to the grammar but is none, such as "1.2.3"."""
     try:
         return float(text)
     except ValueError:

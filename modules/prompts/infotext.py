@@ -223,7 +223,7 @@ _VERSION = re.compile(r"v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(?:-(?:(\d{1,9})|(
 
 
 def _version(text: str) -> tuple[int, int, int, int] | None:
-    """"v1.7.0-225-gabc" -> (1, 7, 0, 225): A1111's number and the commits after it, -1 for a candidate; None if the
+    """ "v1.7.0-225-gabc" -> (1, 7, 0, 225): A1111's number and the commits after it, -1 for a candidate; None if the
     text is not one of A1111's version numbers."""
     found = _VERSION.fullmatch(text.strip())
     if found is None:

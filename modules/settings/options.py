@@ -308,8 +308,9 @@ class Options:
     def set(self, changes: Mapping[str, Any], *, even_frozen: bool = False) -> list[str]:
         """Change some values, all or none, on disk before in memory -> the keys whose value is another now.
 
-        even_frozen: it is the owner of the program who asks (a flag), not a visitor. Raises NotFound (unknown key), BadRequest (a value the option cannot take; a frozen option), EaselError (the
-        file cannot be written); then nothing has changed. Listeners are told afterwards.
+        even_frozen: the program's owner asks (a flag), not a visitor. Raises NotFound (unknown key), BadRequest (a
+        value the option cannot take; a frozen option), EaselError (the file cannot be written); then nothing has
+        changed. Listeners are told afterwards.
         """
         with self._lock:
             self._adopt()

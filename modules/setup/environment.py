@@ -114,9 +114,7 @@ def make(
     inside = _same(running.prefix, environment.folder)  # a venv cannot make itself: only its pip can be missing
     command = [str(running.python), "-m", *(["ensurepip"] if inside else ["venv", str(environment.folder)])]
     inherit = () if keep_open is None or WINDOWS else (keep_open,)
-    result = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", check=False, pass_fds=inherit
-    )
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, pass_fds=inherit)
     if result.returncode:
         said = (result.stdout + result.stderr).strip()[-1500:]
         way = "The disk is full: free some space" if "No space left" in said else "Delete that folder"

@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class SetupFailed(Exception):  # noqa: N818  (it is read aloud: "the set-up failed: …")
+class SetupFailed(Exception):
     """The environment cannot be made ready; `str(error)` is the whole message, to be shown without a traceback."""

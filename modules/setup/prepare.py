@@ -165,9 +165,7 @@ def install(
         say(f"Requirements: all {len(pins)} are there now.")
 
 
-def install_torch(
-    environment: Environment, pip: Pip, pins: Sequence[Pin], work: Work, facts: Facts, say: Say
-) -> None:
+def install_torch(environment: Environment, pip: Pip, pins: Sequence[Pin], work: Work, facts: Facts, say: Say) -> None:
     """Install the torch that fits this machine; TORCH_COMMAND and TORCH_INDEX_URL go before our own choice."""
     pin = next(pin for pin in pins if pin.name == TORCH)
     source = accelerator.choose(facts, pin, pip.environ, pip.finds)

@@ -17,7 +17,7 @@ seeds = st.integers(0, 2**64 - 1)
 
 def noise_of(seed: int | tuple[int, ...], **facts: object) -> PictureNoise:
     several = seed if isinstance(seed, tuple) else (seed,)
-    return PictureNoise(Seeds(seeds=several, **{"source": "NV", **facts}), SHAPE, CPU)  # type: ignore[arg-type]
+    return PictureNoise(Seeds(seeds=several, **{"source": "NV", **facts}), SHAPE, CPU)
 
 
 @pytest.mark.parametrize("source", SOURCES)

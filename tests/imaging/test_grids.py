@@ -25,9 +25,7 @@ def tiles(count: int, size: tuple[int, int] = (3, 2)) -> list[Image.Image]:
 def test_every_picture_is_there_in_order(count: int, n_rows: int, prevent: bool, batch_size: int) -> None:
     policy = SavePolicy(n_rows=n_rows, prevent_empty_spots=prevent, background="#000000")
     result = grid(tiles(count), policy=policy, batch_size=batch_size)
-    cells = [
-        result.getpixel((left, top)) for top in range(0, result.height, 2) for left in range(0, result.width, 3)
-    ]
+    cells = [result.getpixel((left, top)) for top in range(0, result.height, 2) for left in range(0, result.width, 3)]
     assert cells[:count] == [(index + 1, 2 * index, 7) for index in range(count)]
     assert set(cells[count:]) <= {(0, 0, 0)}
     if prevent and n_rows == -1:

@@ -1,4 +1,4 @@
-"""Laws of encoding: emphasis 1 is no emphasis, "Original" keeps the mean, chunks are independent, equal prompts are cached."""
+"""Laws of encoding: weight 1 is no emphasis, "Original" keeps the mean, chunks are independent, equal ones cached."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def slow(text: str) -> list[tuple[str, float]]:
 
     def close(bracket: str, factor: float) -> None:
         for piece in pieces[opened[bracket].pop() :]:
-            piece[1] = float(piece[1]) * factor  # type: ignore[arg-type]
+            piece[1] = float(piece[1]) * factor
 
     for token in TOKEN.finditer(text):
         found = token[0]
@@ -148,7 +148,7 @@ def slow(text: str) -> list[tuple[str, float]]:
     joined: list[tuple[str, float]] = []
     for part, weight in pieces or [["", 1.0]]:
         if joined and joined[-1][1] == weight:
-            joined[-1] = (f"{joined[-1][0]}{part}", weight)  # type: ignore[assignment]
+            joined[-1] = (f"{joined[-1][0]}{part}", weight)
         else:
-            joined.append((part, weight))  # type: ignore[arg-type]
+            joined.append((part, weight))
     return joined

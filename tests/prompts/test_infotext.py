@@ -18,7 +18,7 @@ LINE = st.text(st.characters(exclude_characters="\n")).map(str.strip)
 LINES = st.lists(LINE).map(lambda lines: "\n".join(lines).strip())
 PROMPTS = LINES.filter(lambda text: "Negative prompt:" not in text)
 KEYS = st.text("abcXYZ019_é-/ ", min_size=2).filter(lambda key: len(key.strip(" -/")) >= 2 and key == key.lstrip(" -/"))
-ODD = st.characters(codec=None) | st.sampled_from(",:\"\\\n\r\t\u2028\x00 é日🐱")
+ODD = st.characters(codec=None) | st.sampled_from(',:"\\\n\r\t\u2028\x00 é日🐱')
 VALUES = st.text(ODD).filter(lambda value: not looks_like_size(value))
 
 
