@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 import socket
 import threading
 import time
@@ -17,22 +16,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from modules.web.ui import page as easel_page
+from tests.visitor import Visitor, expect, needs_chromium
 from tests.web.ui.fakes import FakeCheckpoint, World
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")]
-expect = playwright.expect
+pytestmark = needs_chromium
 
 
 @contextlib.contextmanager
@@ -53,60 +40,6 @@ def serving(world: World) -> Iterator[str]:
         server.should_exit = True
         thread.join(10)
         listener.close()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-class Visitor:
-    """One browser profile with the page open; keeps what the page asked for and complained about."""
-
-    def __init__(self, browser: Any, address: str, **context: Any) -> None:
-        self.address = address
-        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, **context)
-        self.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(15_000)
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", self._console)
-        self.page.on("dialog", lambda dialog: dialog.accept())
-        self.page.goto(address)
-        expect(self.find("txt2img_generate")).to_be_visible()
-
-    def _console(self, message: Any) -> None:
-        if message.type == "error":
-            self.complaints.append(message.text)
-
-    def find(self, elem_id: str, inside: str = "") -> Any:
-        """An element by A1111's id, or something in it."""
-        return self.page.locator(f'[id="{elem_id}"] {inside}'.strip()).first
-
-    def tab(self, name: str) -> None:
-        self.page.get_by_role("tab", name=name).click()
-
-    def number(self, elem_id: str, value: float) -> None:
-        field = self.find(elem_id, "input[type=number]")
-        field.fill(str(value))
-        field.blur()
-
-    def ask(self, prompt: str, **numbers: float) -> None:
-        """Fill the form: small pictures unless said otherwise."""
-        self.find("txt2img_prompt", "textarea").fill(prompt)
-        for name, value in ({"width": 64, "height": 64, "steps": 3} | numbers).items():
-            self.number(f"txt2img_{name}", value)
-
-    @property
-    def foreign(self) -> list[str]:
-        """Requests to any other host."""
-        return [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
 
 
 Open = Callable[..., Visitor]

@@ -1,0 +1,70 @@
+"""The whole way of a person: a page in a browser, a real server, a real model, A1111's picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.reference.cases import SHARED, SHIPPED, Case, comparable, psnr, read
+from tests.server.running import Server
+from tests.visitor import Visitor, expect, needs_chromium
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture
+def visitor(server: Server, chromium: Any) -> Iterator[Visitor]:
+    opened = Visitor(chromium, f"http://127.0.0.1:{server.port}/")
+    yield opened
+    opened.context.close()
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    """A1111's picture with the noise source that is Easel's default."""
+    return next(case for case in read(SHARED) or read(SHIPPED) if case.name == "rng/nv-euler")
+
+
+def fill(visitor: Visitor, case: Case, **changes: float) -> None:
+    asked = {**case.request, **changes}
+    visitor.find("txt2img_neg_prompt", "textarea").fill(asked["negative_prompt"])
+    visitor.find("txt2img_sampling", "input").click()
+    visitor.page.get_by_role("option", name=asked["sampler_name"], exact=True).click()
+    numbers = {name: asked[name] for name in ("steps", "width", "height", "seed", "cfg_scale")}
+    visitor.ask(asked["prompt"], **numbers)
+
+
+def shown(visitor: Visitor) -> Image.Image:
+    """The picture in the gallery, as the browser got it."""
+    address = visitor.find("txt2img_gallery", "img").evaluate("image => image.src")
+    return Image.open(io.BytesIO(visitor.context.request.get(address).body()))
+
+
+def test_prompt_typed_generate_clicked_picture_seen_infotext_read(visitor: Visitor, case: Case) -> None:
+    fill(visitor, case)
+    visitor.find("txt2img_generate").click()
+    expect(visitor.find("html_log_txt2img")).to_contain_text("Time taken", timeout=60_000)
+    assert psnr(shown(visitor), case.picture(0)) >= 60
+    text = visitor.find("html_info_txt2img").inner_text()
+    for line in comparable(case.info["infotexts"][0]).splitlines():
+        assert line in comparable(text).replace("CFG scale: 7,", "CFG scale: 7.0,")
+    assert visitor.foreign == []
+    assert visitor.complaints == []
+
+
+def test_a_closed_tab_stops_nothing(visitor: Visitor, server: Server, chromium: Any, case: Case) -> None:
+    """Reopened, the page follows the job that runs, and shows its picture."""
+    fill(visitor, case, steps=60, seed=99)
+    visitor.find("txt2img_generate").click()
+    expect(visitor.find("txt2img_interrupt")).to_be_visible()
+    visitor.context.close()
+    later = Visitor(chromium, visitor.address)
+    try:
+        expect(later.find("html_info_txt2img")).to_contain_text("Seed: 99,", timeout=60_000)
+        assert shown(later).size == (128, 64)
+    finally:
+        later.context.close()
