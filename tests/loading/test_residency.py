@@ -1,0 +1,66 @@
+"""Residency: with medvram only the part at work is on the accelerator; with plenty of memory nothing ever moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from modules.loading.residency import Residency
+
+GPU = torch.device("cuda", 0)
+CPU = torch.device("cpu")
+
+
+class Part(nn.Module):
+    """Remembers where it was sent instead of going there."""
+
+    def __init__(self, at: torch.device) -> None:
+        super().__init__()
+        self.at = at
+        self.moves = 0
+
+    def to(self, device: Any, *_: Any, **__: Any) -> Part:  # type: ignore[override]
+        self.moves += device != self.at
+        self.at = device
+        return self
+
+
+def parts_of(residency: Residency) -> dict[str, Part]:
+    parts = {name: Part(residency.home) for name in ("text", "denoiser", "vae")}
+    residency.manage(parts)
+    return parts
+
+
+def test_normally_everything_stays() -> None:
+    residency = Residency("normal", GPU)
+    parts = parts_of(residency)
+    for name in parts:
+        residency.use(name)
+    assert {(part.at, part.moves) for part in parts.values()} == {(GPU, 0)}
+
+
+def test_medvram_keeps_one_part_on_the_accelerator() -> None:
+    residency = Residency("medvram", GPU)
+    parts = parts_of(residency)
+    for name in ("text", "denoiser", "vae", "text"):
+        residency.use(name)
+        assert {other: part.at for other, part in parts.items()} == {
+            other: GPU if other == name else CPU for other in parts
+        }
+
+
+@pytest.mark.parametrize("mode", ["normal", "medvram"])
+def test_a_model_that_is_not_in_use_leaves_and_comes_back(mode: str) -> None:
+    residency = Residency(mode, GPU)
+    parts = parts_of(residency)
+    residency.leave()
+    assert {part.at for part in parts.values()} == {CPU}
+    residency.enter()
+    assert {part.at for part in parts.values()} == {residency.home}
+
+
+def test_on_the_cpu_there_is_nothing_to_save() -> None:
+    assert Residency("lowvram", CPU).mode == "normal"
