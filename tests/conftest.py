@@ -21,9 +21,9 @@ def bench() -> Iterator[Bench]:
         yield Bench(Path(folder))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """One browser for all tests; each visitor has a profile of its own."""
+    """One browser for a module (its driver occupies the thread's event loop); each visitor has a profile of its own."""
     from tests.visitor import ARGUMENTS, CHROMIUM, playwright
 
     with playwright.sync_playwright() as driver:
