@@ -24,6 +24,9 @@ needs_chromium = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
 ]
 expect = playwright.expect
+PATIENCE = 60_000
+"""Milliseconds; a busy machine shall not fail a test. What is there is seen at once."""
+expect.set_options(timeout=PATIENCE)
 
 
 class Visitor:
@@ -36,7 +39,7 @@ class Visitor:
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.page = self.context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(PATIENCE)
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._console)

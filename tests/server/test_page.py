@@ -32,8 +32,11 @@ def case() -> Case:
 def fill(visitor: Visitor, case: Case, **changes: float) -> None:
     asked = {**case.request, **changes}
     visitor.find("txt2img_neg_prompt", "textarea").fill(asked["negative_prompt"])
-    visitor.find("txt2img_sampling", "input").click()
-    visitor.page.get_by_role("option", name=asked["sampler_name"], exact=True).click()
+    sampler = visitor.find("txt2img_sampling", "input")
+    sampler.click()
+    # the menu is still opening, so the event is sent where a click would wait for it to stand still
+    visitor.page.get_by_role("option", name=asked["sampler_name"], exact=True).dispatch_event("mousedown")
+    expect(sampler).to_have_value(asked["sampler_name"])
     numbers = {name: asked[name] for name in ("steps", "width", "height", "seed", "cfg_scale")}
     visitor.ask(asked["prompt"], **numbers)
 
