@@ -63,6 +63,10 @@ class Visitor:
         field.fill(str(value))
         field.blur()
 
+    def pick(self, option: str) -> None:
+        """Take an option of the menu that is opening; a click would wait for it to stand still."""
+        self.page.get_by_role("option", name=option, exact=True).dispatch_event("mousedown")
+
     def ask(self, prompt: str, **numbers: float) -> None:
         """Fill the form: small pictures unless said otherwise."""
         self.find("txt2img_prompt", "textarea").fill(prompt)

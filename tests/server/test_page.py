@@ -34,8 +34,7 @@ def fill(visitor: Visitor, case: Case, **changes: float) -> None:
     visitor.find("txt2img_neg_prompt", "textarea").fill(asked["negative_prompt"])
     sampler = visitor.find("txt2img_sampling", "input")
     sampler.click()
-    # the menu is still opening, so the event is sent where a click would wait for it to stand still
-    visitor.page.get_by_role("option", name=asked["sampler_name"], exact=True).dispatch_event("mousedown")
+    visitor.pick(asked["sampler_name"])
     expect(sampler).to_have_value(asked["sampler_name"])
     numbers = {name: asked[name] for name in ("steps", "width", "height", "seed", "cfg_scale")}
     visitor.ask(asked["prompt"], **numbers)

@@ -240,12 +240,12 @@ def test_menus_save_their_choice_and_both_places_show_it(opened: Callable[..., t
     options = world.services.options
     visitor = visit()
     visitor.find("setting_sd_model_checkpoint", "input").click()
-    visitor.page.get_by_role("option", name="sub/other.safetensors").click()
+    visitor.pick("sub/other.safetensors")
     visitor.tab("Settings")
     expect(visitor.find("setting_sd_model_checkpoint_in_settings", "input")).to_have_value(re.compile("sub/other"))
     assert options.snapshot()["sd_model_checkpoint"].startswith("sub/other")
     visitor.find("setting_hide_samplers", "input").click()
-    visitor.page.get_by_role("option", name="Euler a").click()
+    visitor.pick("Euler a")
     expect(visitor.find("reset_hide_samplers")).to_be_visible()
     assert options.snapshot()["hide_samplers"] == ["Euler a"]
     visitor.find("setting_hide_samplers", ".token-remove").click()
