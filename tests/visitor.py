@@ -63,9 +63,12 @@ class Visitor:
         field.fill(str(value))
         field.blur()
 
-    def pick(self, option: str) -> None:
-        """Take an option of the menu that is opening; a click would wait for it to stand still."""
-        self.page.get_by_role("option", name=option, exact=True).dispatch_event("mousedown")
+    def pick(self, option: str, *, whole: bool = True) -> None:
+        """Take an option of the menu that is opening; a click would wait for it to stand still.
+
+        whole: `option` is all of its text, not only a part.
+        """
+        self.page.get_by_role("option", name=option, exact=whole).dispatch_event("mousedown")
 
     def ask(self, prompt: str, **numbers: float) -> None:
         """Fill the form: small pictures unless said otherwise."""
