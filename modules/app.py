@@ -24,6 +24,7 @@ from modules.jobs.progress import Control
 from modules.jobs.queue import Queue
 from modules.loading.library import Library, no_checkpoint_message
 from modules.prompts.chunks import TextPolicy, counted
+from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import Catalog, builtin
 from modules.settings import builtin as settings_table
 from modules.settings.flags import Flags
@@ -55,6 +56,7 @@ class App:
         self.store = Store(self.paths.database)
         self.history = History(self.store)
         self.catalog: Catalog = builtin()
+        self.styles = StyleBook(self.paths.styles)
         self.options = _options(flags, self.paths, self.catalog)
         starting = [Path(flags.ckpt)] if flags.ckpt else []
         self.library = Library(self.paths.checkpoints, self.store, files=starting, hashing=not flags.no_hashing)
@@ -107,6 +109,7 @@ class App:
         from modules.generate.moments import Moments
         from modules.generate.run import Studio
         from modules.loading.shelf import Shelf
+        from modules.networks.apply import Networks
 
         flags = self.flags
         placement = device.choose(
@@ -124,6 +127,13 @@ class App:
             catalog=self.catalog,
             shelf=Shelf(placement, residency=residency),
             moments=Moments(),
+            networks=Networks(
+                loras=self.paths.loras,
+                hypernetworks=self.paths.hypernetworks,
+                embeddings=self.paths.embeddings,
+                store=self.store,
+            ),
+            styles=self.styles,
             version=VERSION,
         )
 
@@ -138,7 +148,13 @@ class App:
         snapshot = self.options.snapshot().overlay(request.override_settings)
         request = plan.with_seeds(request)
         checked = plan.make(
-            request, snapshot, library=self.library, catalog=self.catalog, version=VERSION, started=datetime.now()
+            request,
+            snapshot,
+            library=self.library,
+            catalog=self.catalog,
+            styles=self.styles,
+            version=VERSION,
+            started=datetime.now(),
         )
         frozen = {**snapshot.changed(), "sd_model_checkpoint": checked.checkpoint.name}
         job = {"asked": asked, "request": request.to_json(), "options": frozen}

@@ -18,11 +18,16 @@ from modules.generate.request import Txt2Img
 from modules.generate.save import Album
 from modules.loading.library import Library
 from modules.loading.shelf import Shelf
+from modules.networks.apply import Networks
+from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import builtin
 from modules.settings import builtin as settings_table
 from modules.settings.options import Snapshot
+from tests.reference.cases import SHARED, SHIPPED
 
 MODELS = Path(__file__).resolve().parent / "reference" / "models"
+NETWORKS = next((root for root in (SHIPPED / "models", SHARED / "models") if (root / "Lora").is_dir()), MODELS)
+"""Where the reference's networks lie: those shipped with the repository first."""
 
 
 class Silent:
@@ -71,6 +76,13 @@ class Bench:
             catalog=builtin(),
             shelf=Shelf(device.choose(use_cpu=["all"])),
             moments=self.moments,
+            networks=Networks(
+                loras=[folder / "Lora", NETWORKS / "Lora"],
+                hypernetworks=[folder / "hypernetworks", NETWORKS / "hypernetworks"],
+                embeddings=[folder / "embeddings", NETWORKS / "embeddings"],
+                store=Store(folder / "networks.sqlite"),
+            ),
+            styles=StyleBook(root / "models" / "styles.csv" for root in (SHARED, SHIPPED)),
             version="test",
         )
         self._jobs = itertools.count()

@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modules.core.brownian import BrownianNoise, BrownianPath
+
 SOURCES = ("GPU", "CPU", "NV")
 MAX_SEED = 2**64 - 1
 
@@ -100,7 +102,8 @@ class Seeds:
     """Where the noise of a batch comes from.
 
     seeds, subseeds: one a picture; strength 0..1 blends from seed to subseed; resize_from (height, width) in latent
-    pixels or None: keep the composition of a picture of another size; delta is added for noise after the first (ENSD).
+    pixels or None: keep the composition of a picture of another size; delta is added for noise after the first (ENSD);
+    shared_path: one Brownian path over the whole batch, by its first seed, instead of one a picture.
     """
 
     source: str
@@ -109,6 +112,7 @@ class Seeds:
     strength: float = 0.0
     resize_from: tuple[int, int] | None = None
     delta: int = 0
+    shared_path: bool = False
 
 
 class PictureNoise:
@@ -130,6 +134,17 @@ class PictureNoise:
     def __call__(self) -> Tensor:
         """The next noise, (B, C, H, W)."""
         return torch.stack([stream.draw(self._shape) for stream in self._generators])
+
+    def brownian(self, low: Tensor, high: Tensor) -> BrownianNoise:
+        """Noise from Brownian paths over the noise levels low () .. high (), by the pictures' seeds alone."""
+        facts, count = self._seeds, len(self._seeds.seeds)
+        if facts.shared_path:
+            path = self._path(facts.seeds[0], (count, *self._shape), float(low), float(high))
+            return BrownianNoise([path], batched=True)
+        return BrownianNoise([self._path(seed, self._shape, float(low), float(high)) for seed in facts.seeds])
+
+    def _path(self, seed: int, shape: tuple[int, ...], low: float, high: float) -> BrownianPath:
+        return BrownianPath(low, high, seed=seed & MAX_SEED, draw=lambda key: self._fresh(key).draw(shape))
 
     def _fresh(self, seed: int) -> Generator:
         return generator(self._seeds.source, seed & MAX_SEED, self._device)

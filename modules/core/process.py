@@ -31,6 +31,10 @@ class NoiseProcess(Protocol):
         """Weight of the clean latent at noise level sigma: () -> ()."""
         ...
 
+    def level(self, log_snr: Tensor) -> Tensor:
+        """The noise level at which log(alpha / sigma) has this value: () -> ()."""
+        ...
+
     def split(self, sigma: Tensor, target: Tensor, eta: float) -> Split:
         """Part a step from sigma to target into a deterministic part and fresh noise; eta 0 (none) .. 1 (ancestral)."""
         ...
@@ -38,7 +42,7 @@ class NoiseProcess(Protocol):
 
 def log_snr(process: NoiseProcess, sigma: Tensor) -> Tensor:
     """Half the logarithm of the signal-to-noise ratio, log(alpha / sigma); the natural time of DPM-Solver."""
-    return torch.log(process.alpha(sigma) / sigma)
+    return process.alpha(sigma).log() - sigma.log()
 
 
 class VarianceExploding:
@@ -46,6 +50,9 @@ class VarianceExploding:
 
     def alpha(self, sigma: Tensor) -> Tensor:
         return torch.ones_like(sigma)
+
+    def level(self, log_snr: Tensor) -> Tensor:
+        return (-log_snr).exp()
 
     def split(self, sigma: Tensor, target: Tensor, eta: float) -> Split:
         """The variance of the fresh noise is eta^2 times that of the reverse process' transition (DDIM, eq. 16)."""
@@ -60,6 +67,9 @@ class RectifiedFlow:
 
     def alpha(self, sigma: Tensor) -> Tensor:
         return 1 - sigma
+
+    def level(self, log_snr: Tensor) -> Tensor:
+        return torch.sigmoid(-log_snr)
 
     def split(self, sigma: Tensor, target: Tensor, eta: float) -> Split:
         """Step further down by a factor, then scale and renoise so that signal and noise both fit the target level."""
@@ -87,14 +97,29 @@ class TrainedLevels:
     def highest(self) -> float:
         return float(self.sigmas[-1])
 
+    @property
+    def first_time(self) -> float:
+        """The model time of the lowest level."""
+        return 0.0
+
+    @property
+    def last_time(self) -> float:
+        """The model time of the highest level."""
+        return float(len(self.sigmas) - 1)
+
+    @property
+    def kept(self) -> Tensor:
+        """The kept share of the signal's power at each time (N,): 1 / (1 + sigma^2), DDPM's alpha bar."""
+        return 1 / (1 + self.sigmas**2)
+
     def to(self, device: torch.device) -> TrainedLevels:
-        return TrainedLevels(self.sigmas.to(device))
+        return dataclasses.replace(self, sigmas=self.sigmas.to(device))
 
     def time_at(self, sigma: Tensor, *, whole: bool = False) -> Tensor:
         """Noise level sigma () -> model time (), clamped to the trained range; whole: that of the nearest trained
         level.
         """
-        table = self.sigmas.log()
+        table = self.sigmas.log().float()
         wanted = sigma.log()
         if whole:
             return (table - wanted).abs().argmin().to(sigma.dtype)
@@ -104,9 +129,55 @@ class TrainedLevels:
 
     def level_at(self, time: Tensor) -> Tensor:
         """Model time, any shape -> noise level, same shape."""
-        table = self.sigmas.log()
+        table = self.sigmas.log().float()
         low, high, weight = time.floor().long(), time.ceil().long(), time.frac()
         return ((1 - weight) * table[low] + weight * table[high]).exp()
+
+
+@dataclasses.dataclass(frozen=True)
+class DistilledLevels(TrainedLevels):
+    """The levels a consistency model was distilled at: each `stride`-th of its teacher's, asked at whole times only."""
+
+    stride: int = 20
+
+    @property
+    def first_time(self) -> float:
+        return float(self.stride - 1)
+
+    @property
+    def last_time(self) -> float:
+        return float(len(self.sigmas) * self.stride - 1)
+
+    def time_at(self, sigma: Tensor, *, whole: bool = False) -> Tensor:
+        """The teacher's time of the nearest level; whole makes no difference."""
+        return super().time_at(sigma, whole=True) * self.stride + (self.stride - 1)
+
+    def level_at(self, time: Tensor) -> Tensor:
+        """Teacher's time, any shape -> noise level, same shape; clamped to the distilled range."""
+        return super().level_at(((time - (self.stride - 1)) / self.stride).clamp(0, len(self.sigmas) - 1))
+
+
+def distilled(teacher: TrainedLevels, *, stride: int = 20) -> DistilledLevels:
+    """Latent consistency models (Luo et al. 2023, https://arxiv.org/abs/2310.04378) know 50 of 1000 times: 19, 39 …
+    999.
+    """
+    return DistilledLevels(teacher.sigmas[stride - 1 :: stride], stride)
+
+
+def zero_terminal(levels: TrainedLevels) -> TrainedLevels:
+    """Stretch the levels so that the last one is (nearly) pure noise (Lin et al. 2023, https://arxiv.org/abs/2305.08891,
+    algorithm 1). The last alpha is 4.9e-8 instead of 0, A1111's choice, so that sigma stays finite: about 4519.
+    """
+    root = levels.kept.sqrt()
+    first, last = root[0], root[-1]
+    kept = ((root - last) * (first / (first - last))) ** 2
+    kept[-1] = 4.8973451890853435e-08
+    return levels_of_kept(kept)
+
+
+def downcast(levels: TrainedLevels) -> TrainedLevels:
+    """The levels as A1111 before 1.6 had them with half precision: the running product rounded to float16."""
+    return levels_of_kept(levels.kept.half())
 
 
 def scaled_linear_levels(*, start: float = 0.00085, end: float = 0.012, count: int = 1000) -> TrainedLevels:
@@ -119,5 +190,9 @@ def scaled_linear_levels(*, start: float = 0.00085, end: float = 0.012, count: i
 
 def levels_of_betas(betas: Tensor) -> TrainedLevels:
     """DDPM betas (N,) -> trained levels: sigma = sqrt((1 - a) / a) with a the running product of 1 - beta."""
-    kept = torch.cumprod(1 - betas.double(), dim=0).float()
+    return levels_of_kept(torch.cumprod(1 - betas.double(), dim=0).float())
+
+
+def levels_of_kept(kept: Tensor) -> TrainedLevels:
+    """The kept share of the signal's power at each time (N,), falling (DDPM's alpha bar) -> trained levels."""
     return TrainedLevels(((1 - kept) / kept) ** 0.5)

@@ -23,6 +23,27 @@ class Noise(Protocol):
     def __call__(self) -> Tensor: ...
 
 
+class StepNoise(Protocol):
+    """Standard normal noise (B, C, H, W) for a step between two noise levels, from one path of Brownian motion."""
+
+    def __call__(self, sigma: Tensor, target: Tensor) -> Tensor: ...
+
+
+class PathNoise(Noise, Protocol):
+    """Noise that can also be had as a path over the noise levels low () .. high (), the same for any way to step."""
+
+    def brownian(self, low: Tensor, high: Tensor) -> StepNoise: ...
+
+
+class GuidedDenoise(Denoiser, Protocol):
+    """A denoiser that keeps its newest guesses with the prompt alone and (unless left out) the negative one alone."""
+
+    @property
+    def positive(self) -> Tensor | None: ...
+    @property
+    def negative(self) -> Tensor | None: ...
+
+
 class OnStep(Protocol):
     """Told after each model call of a step; may raise `Interrupted`.
 

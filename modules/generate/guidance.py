@@ -1,6 +1,9 @@
 """Classifier-free guidance: two predictions, one denoiser (Ho and Salimans 2022, https://arxiv.org/abs/2207.12598).
 
-`guided(...)` wraps a model's prediction and a pair of conditionings into the `Denoiser` that samplers call.
+`GuidedDenoiser` wraps a model's prediction and what the prompts say into the `Denoiser` that samplers call. A prompt
+may change from call to call (`Scheduled`) and be made of several with weights, as in composable diffusion (Liu et al.
+2022, https://arxiv.org/abs/2206.01714, eq. 11): denoised = negative + sum of weight * scale * (prompt - negative).
+`generate.run` fills a `Program` from the prompts; `Conditioning` is what holds at one call.
 """
 
 from __future__ import annotations
@@ -21,107 +24,182 @@ class GuidancePolicy:
     """How to guide. scale: CFG scale, 1 = prompt only, in one forward a step. together: both predictions in one
     forward.
 
-    pad: fill the shorter conditioning with empty chunks, so that both fit into one forward. Two ways to save forwards:
-    below noise level min_uncond every second call leaves the negative prompt out (at every call if min_uncond_all);
-    so do the calls of the first skip_early (0..1) of sampling.
+    pad: "empty" fills the shorter conditioning with empty chunks, so that both fit into one forward; "v0" instead gives
+    the negative one the length of the other, by repeating its last vector or by cutting it; "" leaves them. Two ways to
+    save forwards: below noise level min_uncond every second call leaves the negative prompt out (at every call if
+    min_uncond_all); so do the calls of the first skip_early (0..1) of sampling. both: scale 1 is no reason to.
     """
 
     scale: float
     together: bool = True
-    pad: bool = False
+    pad: str = ""
     min_uncond: float = 0.0
     min_uncond_all: bool = False
     skip_early: float = 0.0
+    both: bool = False
 
     @classmethod
-    def of(cls, options: Mapping[str, Any], *, scale: float, min_uncond: float) -> GuidancePolicy:
+    def of(cls, options: Mapping[str, Any], *, scale: float, min_uncond: float, both: bool = False) -> GuidancePolicy:
         return cls(
             scale=scale,
             together=options["batch_cond_uncond"],
-            pad=options["pad_cond_uncond"],
+            pad="v0" if options["pad_cond_uncond_v0"] else "empty" if options["pad_cond_uncond"] else "",
             min_uncond=min_uncond,
             min_uncond_all=options["s_min_uncond_all"],
             skip_early=options["skip_early_cond"],
+            both=both,
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheduled:
+    """A prompt that changes: entries (last call, its text's (tokens, width)) in order; calls count from 0."""
+
+    entries: tuple[tuple[int, Tensor], ...]
+
+    def index(self, call: int) -> int:
+        """Which entry holds at a call. Beyond the last one the first holds again, as in A1111."""
+        ends = (number for number, (end, _) in enumerate(self.entries) if call <= end)
+        return next(ends, 0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Conditioning:
-    """What the pictures of a batch should and should not show, and an empty prompt to pad with.
+    """What the pictures of a batch should and should not show at one call, and an empty prompt to pad with.
 
-    positive (B, tokens, width), negative (B, tokens', width), empty (1, 77, width).
+    positive (P, tokens, width): the prompts of all pictures, one or more each; owners (P,): whose they are, in order;
+    weights (P,); negative (B, tokens', width); empty (1, 77, width).
     """
 
     positive: Tensor
     negative: Tensor
     empty: Tensor
+    owners: tuple[int, ...]
+    weights: tuple[float, ...]
 
-    def padded(self) -> Conditioning:
-        """Both filled to the same length with empty chunks."""
-        tokens = max(self.positive.shape[1], self.negative.shape[1])
+    @property
+    def simple(self) -> bool:
+        """Whether each picture has one prompt of weight 1."""
+        return len(self.owners) == len(self.negative) and set(self.weights) == {1.0}
+
+    @property
+    def balanced(self) -> bool:
+        """Whether each picture's weights sum to 1: at scale 1 the negative prompt then does not matter."""
+        sums = [0.0] * len(self.negative)
+        for owner, weight in zip(self.owners, self.weights, strict=True):
+            sums[owner] += weight
+        return all(total == 1 for total in sums)
+
+    def padded(self, way: str) -> Conditioning:
+        """Both of the same length: see `GuidancePolicy`."""
+        tokens, others = self.positive.shape[1], self.negative.shape[1]
+        if way == "v0":
+            return dataclasses.replace(self, negative=_repeated(self.negative, tokens)[:, :tokens])
         return dataclasses.replace(
             self,
-            positive=_filled(self.positive, self.empty, tokens),
-            negative=_filled(self.negative, self.empty, tokens),
+            positive=_filled(self.positive, self.empty, max(tokens, others)),
+            negative=_filled(self.negative, self.empty, max(tokens, others)),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Program:
+    """What a batch's prompts say at every call. prompts: for each picture its prompts with their weights."""
+
+    prompts: tuple[tuple[tuple[Scheduled, float], ...], ...]
+    negatives: tuple[Scheduled, ...]
+    empty: Tensor
+
+    def indices(self, call: int) -> tuple[int, ...]:
+        """The entries that hold at a call: equal for two calls when nothing changes between them."""
+        prompts = (prompt.index(call) for picture in self.prompts for prompt, _ in picture)
+        return (*prompts, *(prompt.index(call) for prompt in self.negatives))
+
+    def at(self, call: int) -> Conditioning:
+        prompts = [(owner, *each) for owner, picture in enumerate(self.prompts) for each in picture]
+        return Conditioning(
+            positive=_stacked([prompt.entries[prompt.index(call)][1] for _, prompt, _ in prompts]),
+            negative=_stacked([prompt.entries[prompt.index(call)][1] for prompt in self.negatives]),
+            empty=self.empty,
+            owners=tuple(owner for owner, _, _ in prompts),
+            weights=tuple(weight for _, _, weight in prompts),
         )
 
 
 class GuidedDenoiser:
-    """A `Denoiser`. `notes` collects what was done beyond plain guidance, under A1111's infotext names."""
+    """A `Denoiser`. `notes` collects what was done beyond plain guidance, under A1111's infotext names.
+
+    positive, negative: the newest guesses (B, C, H, W) with the first prompt of each picture and with the negative one.
+    """
 
     def __init__(
-        self, predict: Predict, conditioning: Conditioning, policy: GuidancePolicy, *, calls: int, moments: Moments
+        self, predict: Predict, program: Program, policy: GuidancePolicy, *, calls: int, moments: Moments
     ) -> None:
         self._predict = predict
+        self._program = program
         self._policy = policy
         self._calls = calls
         self._moments = moments
         self._call = 0
+        self._indices = program.indices(0)
         self.notes: dict[str, Any] = {}
         self.positive: Tensor | None = None
         self.negative: Tensor | None = None
-        uneven = conditioning.positive.shape[1] != conditioning.negative.shape[1]
-        if policy.pad and uneven:
-            self.notes["Pad conds"] = True
-        self._conditioning = conditioning.padded() if policy.pad and uneven else conditioning
+        self._conditioning = self._fitted(program.at(0))
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """x (B, C, H, W), sigma () -> guided guess of the clean latent (B, C, H, W)."""
+        conditioning = self._current()
         if self._moments.model_called:
-            called = ModelCalled(x=x, sigma=sigma, conditioning=self._conditioning, call=self._call)
+            called = ModelCalled(x=x, sigma=sigma, conditioning=conditioning, call=self._call)
             self._moments.model_called.fire(called)
             x, conditioning = called.x, called.conditioning
-        else:
-            conditioning = self._conditioning
-        alone = self._leaves_out_negative(sigma)
+        alone = self._leaves_out_negative(sigma, conditioning)
         self._call += 1
         positive, negative = self._both(x, sigma, conditioning, alone=alone)
         if self._moments.model_answered:
             answered = ModelAnswered(x=x, sigma=sigma, positive=positive, negative=negative)
             self._moments.model_answered.fire(answered)
             positive, negative = answered.positive, answered.negative
-        self.positive, self.negative = positive, negative
-        denoised = positive if negative is None else negative + (positive - negative) * self._policy.scale
+        self.positive, self.negative = _first(positive, conditioning), negative
+        denoised = combined(positive, negative, conditioning, self._policy.scale)
         if self._moments.guided:
             guided = Guided(x=x, sigma=sigma, denoised=denoised)
             self._moments.guided.fire(guided)
             denoised = guided.denoised
         return denoised
 
+    def _current(self) -> Conditioning:
+        """What holds at this call; put together anew only when a prompt changes."""
+        indices = self._program.indices(self._call)
+        if indices != self._indices:
+            self._indices, self._conditioning = indices, self._fitted(self._program.at(self._call))
+        return self._conditioning
+
+    def _fitted(self, conditioning: Conditioning) -> Conditioning:
+        way, note = self._policy.pad, {"empty": "Pad conds", "v0": "Pad conds v0"}.get(self._policy.pad, "")
+        uneven = conditioning.positive.shape[1] != conditioning.negative.shape[1]
+        self.notes.pop(note, None)
+        if not way or not uneven:
+            return conditioning
+        self.notes[note] = True
+        return conditioning.padded(way)
+
     def _both(
         self, x: Tensor, sigma: Tensor, conditioning: Conditioning, *, alone: bool
     ) -> tuple[Tensor, Tensor | None]:
         positive, negative = conditioning.positive, conditioning.negative
+        repeated = x if len(conditioning.owners) == len(x) else x[list(conditioning.owners)]
         if alone:
-            return self._predict(x, sigma, positive), None
+            return self._predict(repeated, sigma, positive), None
         if self._policy.together and positive.shape[1] == negative.shape[1]:
-            with_prompt, without = self._predict(torch.cat([x, x]), sigma, torch.cat([positive, negative])).chunk(2)
-            return with_prompt, without
-        return self._predict(x, sigma, positive), self._predict(x, sigma, negative)
+            both = self._predict(torch.cat([repeated, x]), sigma, torch.cat([positive, negative]))
+            return both[: len(repeated)], both[len(repeated) :]
+        return self._predict(repeated, sigma, positive), self._predict(x, sigma, negative)
 
-    def _leaves_out_negative(self, sigma: Tensor) -> bool:
+    def _leaves_out_negative(self, sigma: Tensor, conditioning: Conditioning) -> bool:
         policy = self._policy
-        if policy.scale == 1:
+        if policy.scale == 1 and conditioning.balanced and not policy.both:
             return True
         if policy.skip_early and self._call / self._calls <= policy.skip_early:
             self.notes["Skip Early CFG"] = policy.skip_early
@@ -132,6 +210,39 @@ class GuidedDenoiser:
                 self.notes["NGMS all steps"] = True
             return True
         return False
+
+
+def combined(positive: Tensor, negative: Tensor | None, conditioning: Conditioning, scale: float) -> Tensor:
+    """negative + sum of weight * scale * (positive - negative) -> (B, C, H, W).
+
+    Without negative (B, C, H, W) the first prompt of each picture takes its place, at scale 1.
+    """
+    if negative is None:
+        negative, scale = _first(positive, conditioning), 1.0
+    if conditioning.simple:
+        return negative + (positive - negative) * scale if scale != 1 else positive
+    factors = torch.tensor(conditioning.weights, device=positive.device, dtype=positive.dtype) * scale
+    owners = torch.tensor(conditioning.owners, device=positive.device)
+    pulls = (positive - negative[owners]) * factors.reshape(-1, 1, 1, 1)
+    return negative.index_add(0, owners, pulls)
+
+
+def _first(positive: Tensor, conditioning: Conditioning) -> Tensor:
+    """(P, C, H, W) -> (B, C, H, W): the answers to the first prompt of each picture."""
+    if len(conditioning.owners) == len(conditioning.negative):
+        return positive
+    return positive[[conditioning.owners.index(picture) for picture in range(len(conditioning.negative))]]
+
+
+def _stacked(texts: list[Tensor]) -> Tensor:
+    """(tokens, width) each -> (n, most tokens, width): shorter ones repeat their last vector, as in A1111."""
+    most = max(len(text) for text in texts)
+    return torch.cat([_repeated(text.unsqueeze(0), most) for text in texts])
+
+
+def _repeated(texts: Tensor, tokens: int) -> Tensor:
+    missing = max(0, tokens - texts.shape[1])
+    return torch.cat([texts, texts[:, -1:].repeat(1, missing, 1)], dim=1) if missing else texts
 
 
 def _filled(conditioning: Tensor, empty: Tensor, tokens: int) -> Tensor:

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from modules.generate.guidance import Conditioning
+    from modules.generate.guidance import Conditioning, Program
     from modules.generate.plan import Plan
     from modules.generate.request import Txt2Img
+    from modules.prompts.network_tags import Tag
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -49,12 +50,24 @@ class BatchStarting:
 
 
 @dataclasses.dataclass(kw_only=True)
+class NetworksApplied:
+    """The networks that `tags` ask for are on the model; `prompts` have no tags any more.
+    [after_extra_networks_activate]
+    """
+
+    plan: Plan
+    index: int
+    prompts: list[str]
+    tags: tuple[Tag, ...]
+
+
+@dataclasses.dataclass(kw_only=True)
 class BatchReady:
     """Prompts are encoded. [process_batch]"""
 
     plan: Plan
     index: int
-    conditioning: Conditioning
+    program: Program
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -64,7 +77,7 @@ class Sampling:
     plan: Plan
     x: Tensor
     sigmas: Tensor
-    conditioning: Conditioning
+    program: Program
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -79,7 +92,9 @@ class ModelCalled:
 
 @dataclasses.dataclass(kw_only=True)
 class ModelAnswered:
-    """Guesses of the clean latent with the prompt and with the negative one (None: not asked). [on_cfg_denoised]"""
+    """Guesses of the clean latent with the prompts (P, C, H, W) and with the negative one (None: not asked).
+    [on_cfg_denoised]
+    """
 
     x: Tensor
     sigma: Tensor
@@ -153,6 +168,7 @@ class Moments:
     planning: Moment[Planning] = dataclasses.field(default_factory=lambda: Moment("planning"))
     planned: Moment[Planned] = dataclasses.field(default_factory=lambda: Moment("planned"))
     batch_starting: Moment[BatchStarting] = dataclasses.field(default_factory=lambda: Moment("batch_starting"))
+    networks_applied: Moment[NetworksApplied] = dataclasses.field(default_factory=lambda: Moment("networks_applied"))
     batch_ready: Moment[BatchReady] = dataclasses.field(default_factory=lambda: Moment("batch_ready"))
     sampling: Moment[Sampling] = dataclasses.field(default_factory=lambda: Moment("sampling"))
     model_called: Moment[ModelCalled] = dataclasses.field(default_factory=lambda: Moment("model_called"))

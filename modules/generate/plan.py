@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -18,12 +17,16 @@ from modules.core.noise import MAX_SEED, Seeds
 from modules.generate.guidance import GuidancePolicy
 from modules.generate.request import Txt2Img
 from modules.loading.library import Checkpoint, Library
-from modules.prompts import comments
+from modules.prompts import comments, editing, network_tags
 from modules.prompts.chunks import TextPolicy
+from modules.prompts.editing import Timeline
+from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import Catalog, Levels, Sampler, Scheduler
 
 RANDOM_SEEDS = 4294967294
 """Random seeds are below this, as in A1111, so that they fit its 32-bit fields."""
+MOST_PROMPTS = 100
+"""Prompts that AND may join: the model is asked about each at every step."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ class Plan:
     scheduler_label: str
     levels: Levels
     discard_penultimate: bool
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, Any]
     guidance: GuidancePolicy
     text: TextPolicy
     extra: Mapping[str, Any]
@@ -60,6 +63,16 @@ class Plan:
     def count(self) -> int:
         """Pictures in all."""
         return len(self.seeds)
+
+    @property
+    def calls(self) -> int:
+        """How often sampling is expected to ask the model."""
+        return self.request.steps * self.sampler.calls_per_step
+
+    @property
+    def timeline(self) -> Timeline:
+        """What the numbers in prompt editing count: model calls, as in A1111."""
+        return Timeline(steps=self.calls, old=self.options["use_old_scheduling"])
 
     def batches(self) -> Iterable[range]:
         """Indices of the pictures of each batch."""
@@ -77,6 +90,7 @@ class Plan:
             strength=request.subseed_strength,
             resize_from=(height // factor, width // factor) if height > 0 and width > 0 else None,
             delta=self.options["eta_noise_seed_delta"],
+            shared_path=self.options["no_dpmpp_sde_batch_determinism"],
         )
 
 
@@ -86,7 +100,14 @@ def with_seeds(request: Txt2Img) -> Txt2Img:
 
 
 def make(
-    request: Txt2Img, options: Mapping[str, Any], *, library: Library, catalog: Catalog, version: str, started: datetime
+    request: Txt2Img,
+    options: Mapping[str, Any],
+    *,
+    library: Library,
+    catalog: Catalog,
+    styles: StyleBook,
+    version: str,
+    started: datetime,
 ) -> Plan:
     """Answer every question of a request. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile."""
     _check(request)
@@ -94,7 +115,7 @@ def make(
     sampler, joined = catalog.find_sampler(request.sampler_name)
     chosen = joined or catalog.find_scheduler(request.scheduler or "Automatic")
     scheduler = _automatic(sampler, catalog) if chosen.function is None else chosen
-    prompt, negative, notes = _prompts(request, options)
+    prompt, negative, notes = _prompts(request, options, styles)
     count = request.batch_size * request.n_iter
     parameters, parameter_notes = _parameters(request, options, sampler)
     levels = Levels.of(options)
@@ -117,15 +138,17 @@ def make(
         parameters=parameters,
         guidance=GuidancePolicy.of(
             options,
-            scale=request.cfg_scale,
+            scale=request.cfg_scale * sampler.guidance,
+            both=sampler.shows_negative,
             min_uncond=options["s_min_uncond"] if request.s_min_uncond is None else request.s_min_uncond,
         ),
         text=TextPolicy.of(options),
         extra={
-            **_emphasis_note(options, prompt, negative),
+            **_prompt_notes(options, Timeline(steps=request.steps * sampler.calls_per_step), prompt, negative),
             **_flag("Discard penultimate sigma", levels.discard_penultimate and not discards),
-            **_schedule_notes(scheduler, levels),
-            **_flag("SGM noise multiplier", options["sgm_noise_multiplier"]),
+            **_noise_schedule_notes(options),
+            **_schedule_notes(scheduler, levels, used=not sampler.scaled),
+            **_flag("SGM noise multiplier", options["sgm_noise_multiplier"] and not sampler.scaled),
             **parameter_notes,
         },
         notes=notes,
@@ -147,8 +170,6 @@ def _check(request: Txt2Img) -> None:
         value = getattr(request, field)
         if value is not None and not math.isfinite(value):
             raise BadRequest(f"{field} must be a finite number.", field=field)
-    if request.styles:
-        raise BadRequest("Styles are not available in this version of Easel.", field="styles")
 
 
 def _fixed(seed: int) -> int:
@@ -161,51 +182,42 @@ def _automatic(sampler: Sampler, catalog: Catalog) -> Scheduler | None:
     return catalog.find_scheduler(preferred) if preferred else None
 
 
-def _prompts(request: Txt2Img, options: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...]]:
-    """(prompt, negative prompt, remarks for the user)."""
-    texts = [request.prompt, request.negative_prompt]
+def _prompts(request: Txt2Img, options: Mapping[str, Any], styles: StyleBook) -> tuple[str, str, tuple[str, ...]]:
+    """(prompt, negative prompt, remarks for the user), with styles and without comments."""
+    prompt, negative, unknown = styles.apply(request.styles, request.prompt, request.negative_prompt)
     if options["enable_prompt_comments"]:
-        texts = [comments.strip_comments(text) for text in texts]
-    prompt, negative = texts
-    return prompt, negative, tuple(dict.fromkeys(note for text in texts for note in remarks(text)))
+        prompt, negative = comments.strip_comments(prompt), comments.strip_comments(negative)
+    if (joined := len(editing.subprompts(prompt))) > MOST_PROMPTS:
+        raise BadRequest(f"AND joins {joined} prompts; at most {MOST_PROMPTS} are possible.", field="prompt")
+    return prompt, negative, tuple(dict.fromkeys([*unknown, *remarks(negative)]))
 
 
-def remarks(text: str) -> list[str]:
-    """What a prompt asks for that this version cannot do yet, in words."""
-    found = [
-        f"{network} was read as plain text: networks are not available in this version."
-        for network in _NETWORK.findall(text)
-    ]
-    if _EDITING.search(text):
-        found.append(
-            "Prompt editing and alternation ([a:b:0.5], [a|b]) are not available in this version: read as plain text."
-        )
-    if re.search(r"\bAND\b", text):
-        found.append("AND is not available in this version: read as plain text.")
-    return found
-
-
-_NETWORK = re.compile(r"<(?:lora|lyco|hypernet):[^<>]+>")
-_EDITING = re.compile(r"\[[^\[\]]*:[^\[\]]*\]|\[[^\[\]]*\|[^\[\]]*\]")
+def remarks(negative: str) -> list[str]:
+    """What a negative prompt asks for in vain: A1111 reads networks there as text."""
+    tags = (tag for tag in network_tags.split(negative)[1] if tag.kind)
+    return [f"<{tag.word}:{':'.join(tag.positional)}> is only text in the negative prompt." for tag in tags]
 
 
 _SIGMA_NAMES = {"s_churn": "Sigma churn", "s_tmin": "Sigma tmin", "s_tmax": "Sigma tmax", "s_noise": "Sigma noise"}
+_ETA = {"eta_ancestral": ("Eta", 1.0), "eta_ddim": ("Eta DDIM", 0.0)}
+"""For each option: its name in the infotext and the value that goes without saying."""
 _SIGMA_DEFAULTS = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
 
 
 def _parameters(
     request: Txt2Img, options: Mapping[str, Any], sampler: Sampler
-) -> tuple[dict[str, float], dict[str, Any]]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """(what the sampler is called with, what the infotext says of it).
 
     An option that was changed wins over the request's own field and is noted; the field alone is not: A1111's rule.
     """
-    values: dict[str, float] = {}
+    values: dict[str, Any] = {parameter: options[key] for parameter, key in sampler.settings.items()}
     notes: dict[str, Any] = {}
     if "eta" in sampler.parameters:
-        values["eta"] = options["eta_ancestral"] if request.eta is None else request.eta
-        if values["eta"] != 1.0:
-            notes["Eta"] = values["eta"]
+        label, usual = _ETA[sampler.eta]
+        values["eta"] = options[sampler.eta] if request.eta is None else request.eta
+        if values["eta"] != usual:
+            notes[label] = values["eta"]
     for name, default in _SIGMA_DEFAULTS.items():
         if name not in sampler.parameters:
             continue
@@ -219,8 +231,15 @@ def _parameters(
     return values, notes
 
 
-def _schedule_notes(scheduler: Scheduler | None, levels: Levels) -> dict[str, Any]:
-    if scheduler is None:
+def _noise_schedule_notes(options: Mapping[str, Any]) -> dict[str, Any]:
+    noise_schedule = options["sd_noise_schedule"]
+    notes = _flag("Downcast alphas_cumprod", options["use_downcasted_alpha_bar"])
+    return notes | ({"Noise Schedule": noise_schedule} if noise_schedule == "Zero Terminal SNR" else {})
+
+
+def _schedule_notes(scheduler: Scheduler | None, levels: Levels, *, used: bool) -> dict[str, Any]:
+    """used: the sampler asks the scheduler; otherwise its name is all there is to say."""
+    if scheduler is None or not used:
         return {}
     notes: dict[str, Any] = {"Schedule type": scheduler.label}
     if levels.sigma_min:
@@ -229,6 +248,7 @@ def _schedule_notes(scheduler: Scheduler | None, levels: Levels) -> dict[str, An
         notes["Schedule max sigma"] = levels.sigma_max
     if scheduler.default_rho != -1 and levels.rho and levels.rho != scheduler.default_rho:
         notes["Schedule rho"] = levels.rho
+    notes |= {name: getattr(levels, field) for name, field in scheduler.notes.items()}
     return notes
 
 
@@ -236,6 +256,12 @@ def _flag(name: str, value: bool) -> dict[str, Any]:
     return {name: True} if value else {}
 
 
-def _emphasis_note(options: Mapping[str, Any], *texts: str) -> dict[str, Any]:
-    used = any(bracket in text for text in texts for bracket in "([")
-    return {"Emphasis": options["emphasis"]} if used and options["emphasis"] != "Original" else {}
+def _prompt_notes(options: Mapping[str, Any], new: Timeline, prompt: str, negative: str) -> dict[str, Any]:
+    """What A1111 notes about how the prompts are read: only what makes a difference to them."""
+    prompts = [negative, *(text for text, _ in editing.subprompts(prompt))]
+    read = dataclasses.replace(new, old=options["use_old_scheduling"])
+    moved = read.old and any(editing.schedule(text, read) != editing.schedule(text, new) for text in (prompt, negative))
+    texts = (text for each in prompts for _, text in editing.schedule(each, read))
+    weighed = not options["use_old_emphasis_implementation"] and any(mark in text for text in texts for mark in "([")
+    notes = _flag("Old prompt editing timelines", moved)
+    return notes | ({"Emphasis": options["emphasis"]} if weighed and options["emphasis"] != "Original" else {})

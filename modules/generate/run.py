@@ -15,8 +15,8 @@ from torch import Tensor
 from modules.core.errors import EaselError, Interrupted
 from modules.core.noise import PictureNoise
 from modules.core.types import JsonObject
-from modules.generate import moments, plan, previews
-from modules.generate.guidance import Conditioning, GuidedDenoiser
+from modules.generate import equip, levels, moments, plan, previews, program
+from modules.generate.guidance import GuidedDenoiser, Program
 from modules.generate.moments import Moments
 from modules.generate.plan import Plan
 from modules.generate.request import Txt2Img
@@ -26,7 +26,8 @@ from modules.loading.loader import Model
 from modules.loading.prediction import denoised_from_eps
 from modules.loading.shelf import Shelf
 from modules.loading.vae import to_image
-from modules.samplers import catalog as samplers
+from modules.networks.apply import Networks
+from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ class Studio:
     catalog: Catalog
     shelf: Shelf
     moments: Moments
+    networks: Networks
+    styles: StyleBook
     version: str
     clock: Callable[[], datetime] = datetime.now
 
@@ -86,8 +89,10 @@ def txt2img(studio: Studio, request: Txt2Img, options: Mapping[str, Any], contro
                 break
             control.batch(index)
             work = _starting(studio, work, index, batch)
-            conditioning = _encoded(studio, model, work, batch, index)
-            sample = _sampled(studio, model, work, batch, conditioning, control)
+            equipped = equip.equip(studio.networks, studio.moments, model, work, batch, index)
+            work = equipped.plan
+            prompts = _encoded(studio, model, work, equipped.prompts, batch, index)
+            sample = _sampled(studio, model, work, batch, prompts, control)
             pixels = _decoded(studio, model, work, index, sample.latents)
             for number, picture in zip(batch, pixels, strict=True):
                 image = _finished(studio, work, number, picture)
@@ -105,10 +110,12 @@ def _planned(studio: Studio, request: Txt2Img, options: Mapping[str, Any]) -> Pl
         options,
         library=studio.library,
         catalog=studio.catalog,
+        styles=studio.styles,
         version=studio.version,
         started=studio.clock(),
     )
     work = dataclasses.replace(work, checkpoint=studio.library.hashed(work.checkpoint))
+    work = equip.with_defaults(studio.networks, work)
     planned = moments.Planned(plan=work)
     studio.moments.planned.fire(planned)
     return planned.plan
@@ -141,55 +148,48 @@ def _starting(studio: Studio, work: Plan, index: int, batch: range) -> Plan:
     )
 
 
-def _encoded(studio: Studio, model: Model, work: Plan, batch: range, index: int) -> Conditioning:
+def _encoded(studio: Studio, model: Model, work: Plan, prompts: tuple[str, ...], batch: range, index: int) -> Program:
+    """What the batch's prompts, without tags, and its negative prompts say."""
     model.residency.use("text")
     part = slice(batch.start, batch.stop)
-    conditioning = Conditioning(
-        positive=model.text.encode_all(work.prompts[part], work.text),
-        negative=model.text.encode_all(work.negative_prompts[part], work.text),
-        empty=model.text.encode("", work.text),
+    event = moments.BatchReady(
+        plan=work,
+        index=index,
+        program=program.encoded(model.text, prompts, work.negative_prompts[part], work.text, work.timeline),
     )
-    event = moments.BatchReady(plan=work, index=index, conditioning=conditioning)
     studio.moments.batch_ready.fire(event)
-    return event.conditioning
+    return event.program
 
 
-def _sampled(
-    studio: Studio, model: Model, work: Plan, batch: range, conditioning: Conditioning, control: Control
-) -> Sample:
+def _sampled(studio: Studio, model: Model, work: Plan, batch: range, prompts: Program, control: Control) -> Sample:
     """Sample a batch; interrupted sampling gives its newest guess."""
-    facts, steps = model.family.latent, work.request.steps
+    facts, trained = model.family.latent, levels.trained(work, model.levels)
     shape = (facts.channels, work.height // facts.factor, work.width // facts.factor)
-    sigmas = samplers.sigmas(
-        work.scheduler, steps, model.levels, work.levels, discard_penultimate=work.discard_penultimate
-    )
+    sigmas = levels.visited(work, trained)
     noise = PictureNoise(work.noise(batch, facts.factor), shape, model.placement.device)
-    x = noise.first() * _starting_level(work, sigmas)
-    event = moments.Sampling(plan=work, x=x, sigmas=sigmas, conditioning=conditioning)
+    x = noise.first() * levels.starting(work, sigmas)
+    event = moments.Sampling(plan=work, x=x, sigmas=sigmas, program=prompts)
     studio.moments.sampling.fire(event)
     denoise = GuidedDenoiser(
-        denoised_from_eps(model.network, model.levels, whole_times=work.options["enable_quantization"]),
-        event.conditioning,
+        denoised_from_eps(model.network, trained, whole_times=work.options["enable_quantization"]),
+        event.program,
         work.guidance,
-        calls=steps * work.sampler.calls_per_step,
+        calls=work.calls,
         moments=studio.moments,
     )
     watch, complete = previews.Watch(model, work, denoise, control), True
     model.residency.use("denoiser")
+    parameters = {**work.parameters, **levels.facts(work, trained)}
     try:
         latents = work.sampler.run(
-            denoise, event.x, event.sigmas, process=model.process, noise=noise, on_step=watch, **work.parameters
+            denoise, event.x, event.sigmas, process=model.process, noise=noise, on_step=watch, **parameters
         )
+        latents = levels.finished(work, latents, event.sigmas)
     except Interrupted:
         latents, complete = watch.latest, False
     sampled = moments.Sampled(plan=work, latents=latents)
     studio.moments.sampled.fire(sampled)
     return Sample(latents=sampled.latents, extra={**work.extra, **denoise.notes}, complete=complete)
-
-
-def _starting_level(work: Plan, sigmas: Tensor) -> Tensor:
-    """How strong the first noise is: the first level, or (SGM's way) as if it lay over a picture."""
-    return (1 + sigmas[0] ** 2) ** 0.5 if work.options["sgm_noise_multiplier"] else sigmas[0]
 
 
 def _decoded(studio: Studio, model: Model, work: Plan, index: int, latents: Tensor) -> list[Tensor]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +33,14 @@ _NOISE |= {"exif", "photoshop", "loop", "background", "timestamp", "duration", "
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """What a picture says about itself: its infotext, and every other text item it carries."""
+    """What a picture says about itself: its infotext, every other text item it carries, its (width, height).
+
+    The texts are as they stand; `prompts.importing` knows what programs other than A1111 mean by them.
+    """
 
     infotext: str | None
     items: dict[str, str]
+    size: tuple[int, int]
 
 
 def read(source: bytes | Path | Image.Image) -> Metadata:
@@ -54,9 +57,7 @@ def read(source: bytes | Path | Image.Image) -> Metadata:
             infotext = comment
         elif infotext is None:
             infotext = items.get("comment")  # of a GIF, and the comment segment of a JPEG
-        if items.get("Software") == "NovelAI":
-            infotext = _novelai(items, image.size) or infotext
-        return Metadata(infotext=infotext, items=items)
+        return Metadata(infotext=infotext, items=items, size=image.size)
 
 
 def encode(image: Image.Image, infotext: str | None, policy: SavePolicy) -> bytes:
@@ -184,32 +185,3 @@ def _byte_order(body: bytes) -> str:
         return "utf-16"
     readings = {code: body.decode(code, "ignore") for code in ("utf-16-be", "utf-16-le")}
     return next((code for code, text in readings.items() if "Steps: " in text), "utf-16-be")
-
-
-_NOVELAI_SAMPLERS = {
-    "k_euler": "Euler",
-    "k_euler_ancestral": "Euler a",
-    "k_lms": "LMS",
-    "k_heun": "Heun",
-    "k_dpm_2": "DPM2",
-    "k_dpm_2_ancestral": "DPM2 a",
-    "k_dpmpp_2m": "DPM++ 2M",
-    "k_dpmpp_2s_ancestral": "DPM++ 2S a",
-    "k_dpmpp_sde": "DPM++ SDE",
-    "ddim": "DDIM",
-    "plms": "PLMS",
-}
-
-
-def _novelai(items: Mapping[str, str], size: tuple[int, int]) -> str | None:
-    """NovelAI keeps its parameters as JSON in the item `Comment` -> the same as infotext, None if some are missing."""
-    try:
-        facts = json.loads(items["Comment"])
-        sampler = _NOVELAI_SAMPLERS.get(facts["sampler"], "Euler a")
-        return (
-            f"{items['Description']}\nNegative prompt: {facts['uc']}\n"
-            f"Steps: {facts['steps']}, Sampler: {sampler}, CFG scale: {facts['scale']}, Seed: {facts['seed']}, "
-            f"Size: {size[0]}x{size[1]}, Clip skip: 2, ENSD: 31337"
-        )
-    except (KeyError, TypeError, ValueError):
-        return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,18 @@ def encode(text: str) -> list[int]:
 def count(text: str) -> int:
     """How many tokens the text has, without START and END."""
     return len(encode(text))
+
+
+@functools.cache
+def bracket_factors() -> dict[int, float]:
+    """What tokens with unequal brackets do to the weight of what follows, in A1111's old emphasis: id -> factor."""
+    by_mark = {"(": 1.1, ")": 1 / 1.1, "[": 1 / 1.1, "]": 1.1}
+    factors: dict[int, float] = {}
+    for word, ident in _vocabulary(_merges()).items():
+        net = word.count("(") - word.count(")") + word.count("]") - word.count("[")
+        if net:
+            factors[ident] = math.prod(by_mark[mark] for mark in word if mark in by_mark)
+    return factors
 
 
 def _encodable(text: str) -> str:

@@ -25,9 +25,16 @@ class Sampler:
     """A sampler as the API lists it.
 
     function is "module:name" (or the callable itself): (denoise, x, sigmas, *, process, noise, on_step, **parameters)
-    -> x. parameters: which of eta, s_churn, s_tmin, s_tmax, s_noise it takes. options: A1111's table of oddities
-    ("scheduler": what Automatic means here; "discard_next_to_last_sigma"; "uses_ensd"; "second_order": two model calls
-    a step).
+    -> x. parameters: which of eta, s_churn, s_tmin, s_tmax, s_noise it takes; eta: the option that is eta's default;
+    settings: further parameters and the options they come from; wants: facts it is called with ("steps", "trained").
+    options: A1111's table of oddities ("scheduler": what Automatic means here; "discard_next_to_last_sigma";
+    "uses_ensd"; "second_order": two model calls a step).
+
+    levels: its own noise levels instead of a scheduler's, (steps, trained, **level_settings) -> sigmas;
+    level_settings name fields of `Levels`. clock: trained levels -> those at which it asks the model. scaled: it
+    samples x / sqrt(1 + sigma^2), as latent diffusion did: the first noise has variance 1, and what remains of noise
+    at the end is scaled with the picture. guidance: share of the CFG scale it is guided with; shows_negative: it needs
+    the guess without the prompt at every scale.
     """
 
     name: str
@@ -35,6 +42,15 @@ class Sampler:
     aliases: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    eta: str = "eta_ancestral"
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    wants: tuple[str, ...] = ()
+    levels: str | Callable[..., Tensor] | None = None
+    level_settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    clock: str | Callable[[TrainedLevels], TrainedLevels] | None = None
+    scaled: bool = False
+    guidance: float = 1.0
+    shows_negative: bool = False
 
     @property
     def run(self) -> Callable[..., Tensor]:
@@ -49,8 +65,10 @@ class Sampler:
 class Scheduler:
     """A schedule as the API lists it.
 
-    function ("module:name" or callable, None for Automatic): (steps, *, sigma_min, sigma_max[, rho]) -> sigmas (steps +
-    1,), or (steps, levels) where `need_inner_model`. default_rho is -1 where rho means nothing.
+    function ("module:name" or callable, None for Automatic): (steps, *, sigma_min, sigma_max[, rho]) -> sigmas, most
+    often (steps + 1,), or (steps, trained, *, sigma_min, sigma_max) where `need_inner_model`. default_rho is -1 where
+    rho means nothing. settings: further parameters and the fields of `Levels` they come from; notes: which of those
+    the infotext tells, under which name.
     """
 
     name: str
@@ -59,6 +77,8 @@ class Scheduler:
     aliases: tuple[str, ...] | None = None
     default_rho: float = -1
     need_inner_model: bool = False
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def resolve(function: str | Callable[..., Any]) -> Callable[..., Any]:
@@ -143,39 +163,6 @@ def _refuse_taken(wanted: Iterable[str], taken: Mapping[str, object]) -> None:
             raise ValueError(f'The name "{spelling}" is taken.')
 
 
-CHURN = ("s_churn", "s_tmin", "s_tmax", "s_noise")
-
-
-def builtin() -> Catalog:
-    """A fresh catalog of what Easel ships, in A1111's order."""
-    return Catalog(
-        samplers=[
-            Sampler(
-                name="DPM++ 2M",
-                aliases=("k_dpmpp_2m",),
-                function="modules.samplers.dpmpp:dpmpp_2m",
-                options={"scheduler": "karras"},
-            ),
-            Sampler(
-                name="Euler a",
-                aliases=("k_euler_a", "k_euler_ancestral"),
-                function="modules.samplers.euler:euler_ancestral",
-                parameters=("eta", "s_noise"),
-                options={"uses_ensd": "True"},
-            ),
-            Sampler(name="Euler", aliases=("k_euler",), function="modules.samplers.euler:euler", parameters=CHURN),
-        ],
-        schedulers=[
-            Scheduler(name="automatic", label="Automatic", function=None),
-            Scheduler(
-                name="uniform", label="Uniform", function="modules.samplers.schedules:uniform", need_inner_model=True
-            ),
-            Scheduler(name="karras", label="Karras", function="modules.samplers.schedules:karras", default_rho=7.0),
-            Scheduler(name="exponential", label="Exponential", function="modules.samplers.schedules:exponential"),
-        ],
-    )
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Levels:
     """How the options bend a schedule (A1111's keys). 0 means "the model's own" for sigma_min, sigma_max and rho."""
@@ -185,6 +172,9 @@ class Levels:
     rho: float = 0.0
     old_karras_range: bool = False
     discard_penultimate: bool = False
+    beta_alpha: float = 0.6
+    beta_beta: float = 0.6
+    unipc_spacing: str = "time_uniform"
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Levels:
@@ -194,24 +184,49 @@ class Levels:
             rho=options["rho"],
             old_karras_range=options["use_old_karras_scheduler_sigmas"],
             discard_penultimate=options["always_discard_next_to_last_sigma"],
+            beta_alpha=options["beta_dist_alpha"],
+            beta_beta=options["beta_dist_beta"],
+            unipc_spacing=options["uni_pc_skip_type"],
         )
 
 
 def sigmas(
-    scheduler: Scheduler | None, steps: int, trained: TrainedLevels, levels: Levels, *, discard_penultimate: bool
+    scheduler: Scheduler | None,
+    steps: int,
+    trained: TrainedLevels,
+    levels: Levels,
+    *,
+    discard_penultimate: bool,
+    sampler: Sampler | None = None,
 ) -> Tensor:
-    """The levels to visit, (steps + 1,); None is the model's own schedule (uniform in time)."""
+    """The levels to visit, falling, most often (steps + 1,); None is the model's own schedule (uniform in time).
+
+    A sampler with levels of its own gets those: the schedule then makes no difference.
+    """
     from modules.samplers import schedules
 
     asked = steps + 1 if discard_penultimate else steps
+    if sampler is not None and sampler.levels is not None:
+        own: Tensor = resolve(sampler.levels)(asked, trained, **_taken(sampler.level_settings, levels))
+        return own
     if scheduler is None or scheduler.function is None:
         result = schedules.uniform(asked, trained)
-    elif scheduler.need_inner_model:
-        result = resolve(scheduler.function)(asked, trained)
     else:
         low, high = (0.1, 10.0) if levels.old_karras_range else (trained.lowest, trained.highest)
-        bounds = {"sigma_min": levels.sigma_min or low, "sigma_max": levels.sigma_max or high}
+        known = {"sigma_min": levels.sigma_min or low, "sigma_max": levels.sigma_max or high}
         if levels.rho and scheduler.default_rho != -1:
-            bounds["rho"] = levels.rho
-        result = resolve(scheduler.function)(asked, **bounds)
+            known["rho"] = levels.rho
+        model = (trained,) if scheduler.need_inner_model else ()
+        result = resolve(scheduler.function)(asked, *model, **known, **_taken(scheduler.settings, levels))
     return schedules.without_penultimate(result) if discard_penultimate else result
+
+
+def _taken(settings: Mapping[str, str], levels: Levels) -> dict[str, Any]:
+    return {parameter: getattr(levels, field) for parameter, field in settings.items()}
+
+
+def builtin() -> Catalog:
+    """A fresh catalog of what Easel ships, in A1111's order."""
+    from modules.samplers import rows
+
+    return Catalog(samplers=rows.SAMPLERS, schedulers=rows.SCHEDULERS)

@@ -69,6 +69,6 @@ def euler_ancestral(
         on_step(step, x, sigma, denoised)
         down, scale, up = process.split(sigma, target, eta)
         x = x + slope(x, sigma, denoised) * (down - sigma)
-        if step < len(sigmas) - 2:
+        if bool(target):
             x = scale * x + noise() * s_noise * up
     return x

@@ -1,6 +1,8 @@
-"""Which noise levels a sampler visits: (steps + 1,) falling from sigma_max to 0, float32 on the CPU."""
+"""Which noise levels a sampler visits: falling from sigma_max to 0 (or to sigma_min, where said), float32, CPU."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -10,13 +12,15 @@ from modules.core.process import TrainedLevels
 
 def with_zero(sigmas: Tensor) -> Tensor:
     """Append the final noise level 0."""
-    return torch.cat([sigmas, sigmas.new_zeros(1)])
+    return torch.cat([sigmas.float(), torch.zeros(1)])
 
 
-def uniform(steps: int, levels: TrainedLevels) -> Tensor:
-    """Equal steps of model time, from the highest trained level to the lowest (k-diffusion's default)."""
-    times = torch.linspace(len(levels.sigmas) - 1, 0, steps)
-    return with_zero(levels.level_at(times))
+def uniform(steps: int, levels: TrainedLevels, *, sigma_min: float = 0.0, sigma_max: float = 0.0) -> Tensor:
+    """Equal steps of model time, from the highest trained level to the lowest (k-diffusion's default).
+
+    sigma_min and sigma_max are taken and left alone, as in A1111.
+    """
+    return with_zero(levels.level_at(torch.linspace(levels.last_time, levels.first_time, steps)))
 
 
 def karras(steps: int, *, sigma_min: float, sigma_max: float, rho: float = 7.0) -> Tensor:
@@ -28,10 +32,132 @@ def karras(steps: int, *, sigma_min: float, sigma_max: float, rho: float = 7.0) 
 
 def exponential(steps: int, *, sigma_min: float, sigma_max: float) -> Tensor:
     """Equal steps of log sigma."""
-    logs = torch.linspace(torch.tensor(sigma_max).log().item(), torch.tensor(sigma_min).log().item(), steps)
-    return with_zero(logs.exp())
+    return with_zero(torch.linspace(math.log(sigma_max), math.log(sigma_min), steps).exp())
+
+
+def polyexponential(steps: int, *, sigma_min: float, sigma_max: float, rho: float = 1.0) -> Tensor:
+    """A power of a linear ramp of log sigma; rho 1 is `exponential`, a larger one stays longer at low levels."""
+    ramp = torch.linspace(1, 0, steps) ** rho
+    low, high = math.log(sigma_min), math.log(sigma_max)
+    return with_zero((ramp * (high - low) + low).exp())
+
+
+def sgm_uniform(steps: int, levels: TrainedLevels, *, sigma_min: float, sigma_max: float) -> Tensor:
+    """Equal steps of model time whose last one is the step to 0 (Stability's generative-models)."""
+    return with_zero(levels.level_at(_times(levels, sigma_max, sigma_min, steps + 1)[:-1]))
+
+
+def normal(steps: int, levels: TrainedLevels, *, sigma_min: float, sigma_max: float) -> Tensor:
+    """Equal steps of model time between two noise levels."""
+    return with_zero(levels.level_at(_times(levels, sigma_max, sigma_min, steps)))
+
+
+def kl_optimal(steps: int, *, sigma_min: float, sigma_max: float) -> Tensor:
+    """Equal steps of atan(sigma) (Sabour et al. 2024, eq. 13). Ends at sigma_min, not at 0."""
+    share = torch.arange(steps + 1) / steps
+    low, high = torch.tensor(sigma_min).arctan(), torch.tensor(sigma_max).arctan()
+    return (share * low + (1.0 - share) * high).tan()
+
+
+_ALIGNED = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
+"""Noise levels found for Stable Diffusion 1.5 (Sabour et al. 2024, https://arxiv.org/abs/2404.14507)."""
+
+
+def align_your_steps(steps: int, *, sigma_min: float, sigma_max: float) -> Tensor:
+    """The published levels for SD 1.5, for other numbers of steps interpolated in log sigma; the range is theirs."""
+    table = torch.tensor(_ALIGNED, dtype=torch.float64).log()
+    if steps == len(_ALIGNED):
+        return with_zero(torch.tensor(_ALIGNED))
+    # numbered from the low end, so that one step alone is the lowest level, as in the published recipe
+    place = torch.linspace(0, len(table) - 1, steps, dtype=torch.float64)
+    low = place.floor().long().clamp(max=len(table) - 2)
+    rising = table.flip(0)
+    logs = rising[low] + (place - low) * (rising[low + 1] - rising[low])
+    return with_zero(logs.exp().flip(0).float())
+
+
+def simple(steps: int, levels: TrainedLevels, *, sigma_min: float, sigma_max: float) -> Tensor:
+    """Every so many-th trained level, from the highest."""
+    stride = len(levels.sigmas) / steps
+    return with_zero(levels.sigmas[[-(1 + int(step * stride)) for step in range(steps)]])
+
+
+def ddim(steps: int, levels: TrainedLevels, *, sigma_min: float, sigma_max: float) -> Tensor:
+    """DDIM's equally spaced trained levels from the second lowest up; their number can exceed `steps` by a few."""
+    stride = max(len(levels.sigmas) // steps, 1)
+    return with_zero(levels.sigmas[1::stride].flip(0))
+
+
+def beta(
+    steps: int, levels: TrainedLevels, *, sigma_min: float, sigma_max: float, alpha: float = 0.6, beta: float = 0.6
+) -> Tensor:
+    """Quantiles of the beta distribution stretched over the range of sigma (after Lee et al. 2024,
+    https://arxiv.org/abs/2407.12173); alpha, beta > 0.
+    """
+    from scipy.special import betaincinv
+
+    shares = 1 - torch.linspace(0, 1, steps, dtype=torch.float64)
+    places = torch.as_tensor(betaincinv(alpha, beta, shares.numpy()))
+    return with_zero((sigma_min + places * (sigma_max - sigma_min)).float())
+
+
+def linear_quadratic(steps: int, *, sigma_min: float, sigma_max: float, threshold: float = 0.025) -> Tensor:
+    """Half the steps go through the first `threshold` of the way linearly, the rest quadratically (Genmo's Mochi 1)."""
+    if steps == 1:
+        return torch.tensor([sigma_max, 0.0])
+    linear = steps // 2
+    rest = steps - linear
+    excess = linear - threshold * steps
+    square = excess / (linear * rest**2)
+    slope = threshold / linear - 2 * excess / rest**2
+    done = [step * threshold / linear for step in range(linear)]
+    done += [square * step**2 + slope * step + square * linear**2 for step in range(linear, steps)]
+    return torch.tensor([*(1 - share for share in done), 0.0]) * sigma_max
+
+
+def turbo(steps: int, levels: TrainedLevels, *, sigma_min: float, sigma_max: float) -> Tensor:
+    """Trained levels at the ends of equal parts of model time, as SD-Turbo's few steps want them."""
+    count = len(levels.sigmas)
+    times = (torch.arange(1, steps + 1) * (count / steps) - 1).round().long().clamp(0, count - 1)
+    return with_zero(levels.sigmas[times.flip(0)])
 
 
 def without_penultimate(sigmas: Tensor) -> Tensor:
-    """Drop the level before the final 0: the last step then jumps further (`discard_next_to_last_sigma`)."""
+    """Drop the level before the last: the last step then jumps further (`discard_next_to_last_sigma`)."""
     return torch.cat([sigmas[:-2], sigmas[-1:]])
+
+
+def _times(levels: TrainedLevels, high: float, low: float, count: int) -> Tensor:
+    start, end = (float(levels.time_at(torch.tensor(level))) for level in (high, low))
+    return torch.linspace(start, end, count)
+
+
+def ddim_times(steps: int, levels: TrainedLevels, **_: object) -> Tensor:
+    """The levels of the timestep samplers (DDIM, PLMS): each (N // steps)-th trained time plus one, falling, without 0.
+
+    Latent diffusion's spacing: the number of steps is that of the levels less one, and can differ from `steps`.
+    """
+    count = len(levels.sigmas)
+    times = torch.arange(0, count, max(count // steps, 1)) + 1
+    return levels.sigmas[times.clamp(max=count - 1)].flip(0).float()
+
+
+def unipc_times(steps: int, levels: TrainedLevels, *, spacing: str = "time_uniform", **_: object) -> Tensor:
+    """UniPC's levels (Zhao et al. 2023): as many steps as `ddim_times` has levels, over the whole trained range.
+
+    spacing: "time_uniform", "time_quadratic" or "logSNR". Times run from 1/N to 1; between two trained ones log alpha
+    is interpolated, as in DPM-Solver's code. Raises ValueError for another spacing.
+    """
+    logs = -0.5 * torch.log1p(levels.sigmas.double() ** 2)
+    count = len(logs)
+    number = len(ddim_times(steps, levels)) + 1
+    if spacing == "logSNR":
+        start, end = -math.log(levels.highest), -math.log(levels.lowest)
+        return torch.linspace(start, end, number, dtype=torch.float64).neg().exp().float()
+    power = {"time_uniform": 1, "time_quadratic": 2}.get(spacing)
+    if power is None:
+        raise ValueError(f'UniPC has no spacing "{spacing}": time_uniform, time_quadratic or logSNR.')
+    times = torch.linspace(1.0, (1 / count) ** (1 / power), number, dtype=torch.float64) ** power * count - 1
+    low = times.floor().long().clamp(0, count - 2)
+    log_alpha = logs[low] + (times - low) * (logs[low + 1] - logs[low])
+    return torch.expm1(-2 * log_alpha).sqrt().float()

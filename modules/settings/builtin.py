@@ -20,10 +20,14 @@ target_side_length save_incomplete_images
 outdir_samples outdir_txt2img_samples outdir_grids outdir_txt2img_grids
 save_to_dirs grid_save_to_dirs directories_filename_pattern directories_max_prompt_words
 sd_model_checkpoint sd_checkpoint_cache emphasis comma_padding_backtrack
-CLIP_stop_at_last_layers randn_source enable_prompt_comments
-eta_ancestral eta_noise_seed_delta s_churn s_tmin s_tmax s_noise sigma_min sigma_max rho
+CLIP_stop_at_last_layers randn_source enable_prompt_comments use_old_emphasis_implementation use_old_scheduling
+eta_ancestral eta_ddim eta_noise_seed_delta s_churn s_tmin s_tmax s_noise sigma_min sigma_max rho
+uni_pc_variant uni_pc_skip_type uni_pc_order uni_pc_lower_order_final beta_dist_alpha beta_dist_beta
+sd_noise_schedule use_downcasted_alpha_bar no_dpmpp_sde_batch_determinism
 always_discard_next_to_last_sigma sgm_noise_multiplier use_old_karras_scheduler_sigmas skip_early_cond hide_samplers
-s_min_uncond batch_cond_uncond pad_cond_uncond s_min_uncond_all enable_quantization
+s_min_uncond batch_cond_uncond pad_cond_uncond pad_cond_uncond_v0 s_min_uncond_all enable_quantization
+sd_lora sd_hypernetwork extra_networks_default_multiplier
+lora_add_hashes_to_infotext lora_bundled_ti_to_infotext textual_inversion_add_hashes_to_infotext
 add_model_name_to_info add_model_hash_to_info add_version_to_infotext infotext_skip_pasting
 auto_backcompat disable_weights_auto_swap
 live_previews_enable live_previews_image_format show_progress_every_n_steps show_progress_type
@@ -106,6 +110,10 @@ FIELD_LABELS = (
 )
 
 HELP = {
+    "sd_lora": "The name of a LoRA file that every prompt gets which does not name it.",
+    "sd_hypernetwork": "The name of a hypernetwork file that every prompt gets which does not name it.",
+    "extra_networks_default_multiplier": "The strength of those two.",
+    "lora_bundled_ti_to_infotext": "For textual inversions inside a LoRA file, the LoRA's name.",
     "outdir_samples": "A path, absolute or inside the data folder; one folder for everything instead of one a tab.",
     "outdir_grids": "A path, absolute or inside the data folder.",
     "samples_format": "PNG keeps every pixel; the others are smaller.",
@@ -145,6 +153,9 @@ HELP = {
     "skip_early_cond": "The part of all steps, from the first, that leaves the negative prompt out: faster.",
     "batch_cond_uncond": "Prompt and negative prompt in one pass of the model: faster, more memory.",
     "pad_cond_uncond": "Make the shorter of prompt and negative prompt as long as the other, so that one pass does.",
+    "pad_cond_uncond_v0": "Make the negative prompt as long as the prompt by repeating or cutting it, as DDIM did.",
+    "use_old_emphasis_implementation": "75 tokens at most; brackets weigh, numbers are text. For very old pictures.",
+    "use_old_scheduling": "In [a:b:n], below 1 is a fraction and all else a step, also in hires passes (before 1.6).",
     "infotext_skip_pasting": "Labels of generation parameters that stay as they are on the page.",
     "show_progress_every_n_steps": "In steps; -1 shows a preview only at the end of a batch.",
     "show_progress_type": "Full decodes as for the final picture; Approx cheap takes next to no time.",
@@ -156,12 +167,16 @@ HELP = {
 }
 
 ALSO = {"show_progress_type": ("Approx NN", "TAESD")}  # A1111's settings files hold these
-OPEN = frozenset({"hide_samplers", "infotext_skip_pasting", "quicksettings_list", "gradio_theme"})
+OPEN = frozenset(
+    {"sd_lora", "sd_hypernetwork", "hide_samplers", "infotext_skip_pasting", "quicksettings_list", "gradio_theme"}
+)
 
 
 def registry(*, samplers: Sequence[str] = (), schedulers: Sequence[str] = ()) -> Registry:
     """All of A1111's options. hide_samplers offers `samplers` and accepts the names of `schedulers` too."""
     choices = {
+        "sd_lora": ("None",),
+        "sd_hypernetwork": ("None",),
         "hide_samplers": tuple(samplers),
         "infotext_skip_pasting": (*FIELD_LABELS, *(label for key, label in INFOTEXT.items() if key in WORKS)),
         "quicksettings_list": tuple(row["key"] for rows in SECTIONS.values() for row in rows if row["key"] in WORKS),

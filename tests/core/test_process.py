@@ -11,9 +11,12 @@ from modules.core.process import (
     NoiseProcess,
     RectifiedFlow,
     VarianceExploding,
+    distilled,
+    downcast,
     levels_of_betas,
     log_snr,
     scaled_linear_levels,
+    zero_terminal,
 )
 
 PROCESSES = [VarianceExploding(), RectifiedFlow()]
@@ -81,3 +84,36 @@ def test_levels_follow_from_betas_by_ddpms_formula() -> None:
     kept = [0.9, 0.9 * 0.8]
     expected = [((1 - a) / a) ** 0.5 for a in kept]
     assert levels_of_betas(betas).sigmas.tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("process", [VarianceExploding(), RectifiedFlow()], ids=lambda each: type(each).__name__)
+@given(sigma=st.floats(0.01, 0.99))
+def test_level_undoes_log_snr(process: NoiseProcess, sigma: float) -> None:
+    level = torch.tensor(sigma, dtype=torch.float64)
+    assert float(process.level(log_snr(process, level))) == pytest.approx(sigma)
+
+
+def test_zero_terminal_levels_end_in_noise_and_keep_the_lowest() -> None:
+    plain = scaled_linear_levels()
+    bent = zero_terminal(plain)
+    assert bent.highest > 4000
+    assert bent.lowest == pytest.approx(plain.lowest, rel=1e-3)
+    assert bool((bent.sigmas[1:] > bent.sigmas[:-1]).all())
+
+
+def test_downcast_levels_differ_by_half_precision() -> None:
+    plain, rounded = scaled_linear_levels(), downcast(scaled_linear_levels())
+    difference = (rounded.sigmas.float() / plain.sigmas - 1).abs()
+    assert 0 < float(difference[100:].max()) < 0.01
+
+
+def test_distilled_levels_are_every_so_many_th_of_the_teachers() -> None:
+    teacher = scaled_linear_levels()
+    student = distilled(teacher)
+    assert len(student.sigmas) == 50
+    for time in (19, 39, 999):
+        level = teacher.sigmas[time]
+        assert float(student.time_at(level)) == time
+        assert float(student.time_at(level * 1.001)) == time
+        assert float(student.level_at(torch.tensor(float(time)))) == pytest.approx(float(level), rel=1e-5)
+    assert (student.first_time, student.last_time) == (19, 999)

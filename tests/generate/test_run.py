@@ -154,8 +154,9 @@ def test_bad_requests_name_their_field(bench: Bench, wrong: dict[str, object], f
     assert getattr(caught.value, "field") == field  # noqa: B009 (both errors have one, their base has not)
 
 
-def test_what_a_prompt_cannot_ask_for_yet_is_told(bench: Bench) -> None:
-    result = bench.make(Txt2Img(**{**SMALL, "prompt": "a [cat:dog:0.5] AND <lora:x:1>", "steps": 1}))
+def test_networks_that_cannot_be_had_are_told(bench: Bench) -> None:
+    asked = {"prompt": "a cat <lora:nosuch:1> <hypernet:nosuch:1>", "negative_prompt": "<lora:nosuch:1>", "steps": 1}
+    result = bench.make(Txt2Img(**{**SMALL, **asked}))
     assert len(result["comments"]) == 3
 
 

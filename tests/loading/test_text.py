@@ -27,12 +27,18 @@ def test_ignore_reads_brackets_and_drops_weights(encoder: TextEncoder) -> None:
     )
 
 
-def test_original_keeps_the_mean_of_each_chunk() -> None:
-    hidden = torch.randn(3, 77, 8, generator=torch.Generator().manual_seed(0)) + 0.5
-    weights = torch.rand(3, 77, generator=torch.Generator().manual_seed(1)) + 0.5
-    kept = weighted(hidden, weights, keep_mean=True)
-    assert torch.allclose(kept.mean(dim=(1, 2)), hidden.mean(dim=(1, 2)), atol=1e-5)
-    assert torch.equal(weighted(hidden, weights, keep_mean=False), hidden * weights.unsqueeze(-1))
+@pytest.mark.parametrize("times", [[1, 1, 1], [3, 1, 4]])
+def test_original_keeps_the_mean_of_each_chunk_over_all_texts(times: list[int]) -> None:
+    hidden = torch.randn(3, 2, 77, 8, generator=torch.Generator().manual_seed(0)) + 0.5
+    weights = torch.rand(3, 2, 77, generator=torch.Generator().manual_seed(1)) + 0.5
+    kept = weighted(hidden, weights, torch.tensor(times))
+
+    def means(states: torch.Tensor) -> torch.Tensor:
+        every = states.repeat_interleave(torch.tensor(times), dim=0)
+        return every.mean(dim=(0, 2, 3))
+
+    assert torch.allclose(means(kept), means(hidden), atol=1e-5)
+    assert torch.equal(weighted(hidden, weights, None), hidden * weights.unsqueeze(-1))
 
 
 def test_clip_skip_counts_layers_from_the_end(encoder: TextEncoder) -> None:
@@ -53,10 +59,13 @@ def test_chunks_are_encoded_independently(encoder: TextEncoder) -> None:
     assert torch.allclose(both[:, 77:], encoder.encode("a green tree", policy), atol=1e-5)
 
 
-def test_a_batch_is_as_long_as_its_longest(encoder: TextEncoder) -> None:
-    batch = encoder.encode_all(["a cat", "a dog BREAK a house"], TextPolicy())
-    assert batch.shape[:2] == (2, 154)
-    assert torch.equal(batch[:1, :77], encoder.encode("a cat", TextPolicy()))
+def test_texts_of_one_prompt_are_filled_with_empty_chunks(encoder: TextEncoder) -> None:
+    short, long, again = encoder.encode_together(["a cat", "a dog BREAK a house", "a cat"], TextPolicy())
+    assert short.shape == long.shape
+    assert short.shape[0] == 154
+    assert torch.equal(short, again)
+    assert torch.allclose(short[:77], encoder.encode("a cat", TextPolicy())[0], atol=1e-5)
+    assert torch.allclose(short[77:], encoder.encode("", TextPolicy())[0], atol=1e-5)
 
 
 def test_equal_prompts_are_encoded_once() -> None:

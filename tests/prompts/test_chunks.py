@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modules.prompts import tokens
-from modules.prompts.chunks import CHUNK, Chunk, TextPolicy, chunked, counted
+from modules.prompts.chunks import CHUNK, Chunk, TextPolicy, Word, Words, chunked, counted
 
 PLAIN = TextPolicy(emphasis="None")
 words = st.lists(st.sampled_from(["cat", "red", "house", ",", "garden", "extraordinary"]), max_size=200)
@@ -74,3 +74,67 @@ def test_brackets_are_grammar_in_every_mode_but_none(mode: str) -> None:
     (literal,), _ = chunked("((red))", PLAIN)
     assert content([read]) == tokens.encode("red")
     assert content([literal]) == tokens.encode("((red))")
+
+
+CAT = tuple(tokens.encode("cat"))
+RED_CAT = tuple(tokens.encode("red cat"))
+
+
+@given(words, st.integers(1, 75), st.integers(0, 74))
+def test_words_of_ones_own_are_never_cut(text: list[str], size: int, backtrack: int) -> None:
+    """Each takes its size in places within one chunk, and all others keep their order."""
+    prompt = " ".join(text)
+    own = Words([Word("cat", CAT, size)])
+    chunks, count = chunked(prompt, TextPolicy(emphasis="None", backtrack=backtrack), own)
+    placed = [(chunk, place) for chunk in chunks for place, _ in chunk.words]
+    assert len(placed) == text.count("cat")
+    assert all(
+        1 <= place <= CHUNK + 1 - size and chunk.ids[place : place + size] == [0] * size for chunk, place in placed
+    )
+    assert all(len(chunk.ids) == len(chunk.weights) == CHUNK + 2 for chunk in chunks)
+    assert [id for id in content(chunks) if id] == [id for id in tokens.encode(prompt) if (id,) != CAT]
+    assert count <= len(chunks) * CHUNK
+
+
+def test_the_longest_word_wins_whatever_its_case() -> None:
+    own = Words([Word("cat", CAT, 1), Word("red cat", RED_CAT, 4)])
+    (chunk,), count = chunked("a RED CAT, (cat:1.2)", TextPolicy(), own)
+    assert [(place, word.name) for place, word in chunk.words] == [(2, "red cat"), (7, "cat")]
+    assert count == 7
+    assert chunk.weights[7] == 1.2
+
+
+def test_words_of_no_size_or_of_more_than_a_chunk_are_no_words() -> None:
+    own = Words([Word("cat", CAT, CHUNK + 1), Word("red cat", RED_CAT, 0), Word("", (), 1)])
+    assert chunked("a red cat", TextPolicy(), own) == chunked("a red cat", TextPolicy())
+
+
+OLD = TextPolicy(old=True)
+
+
+@given(words)
+def test_the_old_way_cuts_off_after_one_chunk(text: list[str]) -> None:
+    prompt = " ".join(text)
+    (chunk,), count = chunked(prompt, OLD)
+    assert content([chunk]) == tokens.encode(prompt)[:CHUNK]
+    assert count == len(tokens.encode(prompt))
+    assert set(chunk.weights) == {1.0}
+    assert len(chunk.ids) == CHUNK + 2
+
+
+def test_the_old_way_weighs_by_bracket_tokens_and_reads_numbers_as_text() -> None:
+    (chunk,), count = chunked("a ((cat)) [red] house", OLD)
+    assert content([chunk]) == tokens.encode("a cat red house")
+    assert chunk.weights[1:5] == pytest.approx([1.0, 1.21, 1 / 1.1, 1.0])
+    assert count == 4
+    (chunk,), _ = chunked("(cat:1.3)", OLD)
+    assert content([chunk]) == tokens.encode("cat:1.3")
+    (chunk,), _ = chunked("(cat)", TextPolicy(old=True, emphasis="None"))
+    assert content([chunk]) == tokens.encode("(cat)")
+
+
+def test_the_old_way_knows_words_of_ones_own() -> None:
+    (chunk,), count = chunked("a (cat) house", OLD, Words([Word("cat", CAT, 3)]))
+    assert [(place, word.name) for place, word in chunk.words] == [(2, "cat")]
+    assert chunk.weights[2:5] == pytest.approx([1.1] * 3)
+    assert count == 5

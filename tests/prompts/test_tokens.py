@@ -73,3 +73,11 @@ def test_import_is_light_and_the_first_use_quick() -> None:
         run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
         best = min(best, float(run.stdout))
     assert best <= 0.3
+
+
+def test_brackets_in_tokens_multiply_and_closing_ones_undo() -> None:
+    factors = tokens.bracket_factors()
+    for text, factor in (("(", 1.1), ("((", 1.21), (")", 1 / 1.1), ("[", 1 / 1.1), ("]", 1.1)):
+        (ident,) = tokens.encode(text)
+        assert factors[ident] == pytest.approx(factor)
+    assert not factors.keys() & set(tokens.encode("a red house , ()"))

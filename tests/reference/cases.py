@@ -22,8 +22,14 @@ EXEMPT = {
     "errors/unknown-sampler": "A1111 silently takes another sampler for an unknown name; Easel answers 422",
 }
 
+CHAOTIC = {
+    "samplers/dpm-adaptive-8": "its step lengths hang on rounding: 1e-6 more in the first latent changes the number of"
+    " steps from 75 to 67, which shifts all noise after the first difference; k-diffusion's own code over our model is"
+    " at 32 dB from A1111's picture",
+}
+"""Pictures that cannot be compared closely, each with its reason; their texts are compared."""
+
 LATER = {
-    "styles": "prompt styles",
     "enable_hr": "hires fix",
     "script_name": "scripts",
     "alwayson_scripts": "scripts",
@@ -33,10 +39,7 @@ LATER = {
 }
 """Request fields whose features have issues of their own."""
 
-LATER_SETTINGS = ("sd_vae", "tiling", "sd_noise_schedule", "use_old_emphasis_implementation", "sd_model_checkpoint")
-_LATER_SYNTAX = re.compile(r"\[[^\[\]]*[:|][^\[\]]*\]|\bAND\b|<(?:lora|lyco|hypernet):|tinyti|:\s*[-+]?[\d.]+\s*$")
-_LATER_SAMPLERS = re.compile(r"^(?!(?:DPM\+\+ 2M|k_dpmpp_2m|Euler a|Euler)(?: Karras|_ka)?$).*", re.IGNORECASE)
-_SCHEDULERS = (None, "Automatic", "Karras", "Uniform", "Exponential")
+LATER_SETTINGS = ("sd_vae", "tiling", "sd_model_checkpoint")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,11 +84,7 @@ def covered(case: Case) -> bool:
         return False
     if case.name in EXEMPT or any(request.get(field) for field in LATER):
         return False
-    if any(key in request.get("override_settings", {}) for key in LATER_SETTINGS):
-        return False
-    if _LATER_SAMPLERS.match(request.get("sampler_name", "Euler")) or request.get("scheduler") not in _SCHEDULERS:
-        return False
-    return not any(_LATER_SYNTAX.search(request.get(text, "")) for text in ("prompt", "negative_prompt"))
+    return not any(key in request.get("override_settings", {}) for key in LATER_SETTINGS)
 
 
 def psnr(ours: Image.Image, theirs: Image.Image) -> float:

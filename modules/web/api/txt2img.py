@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from modules.core.errors import BadRequest
 from modules.generate.request import Txt2Img
-from modules.prompts import infotext
+from modules.prompts import importing, infotext
 from modules.settings.options import Registry, Snapshot
 from modules.web.api.schemas import StableDiffusionProcessingTxt2Img
 
@@ -71,7 +71,7 @@ def complete(
     if not body.infotext:
         return body
     skipped = set(options["infotext_skip_pasting"])
-    found = {label: value for label, value in infotext.parse(body.infotext).items() if label not in skipped}
+    found = {label: value for label, value in importing.parse(body.infotext).items() if label not in skipped}
     fields: dict[str, Any] = {field: found[label] for label, field in FIELD_OF_LABEL.items() if label in found}
     if any(label in found for label in _SIGNS_OF_HIRES):
         fields["enable_hr"] = True

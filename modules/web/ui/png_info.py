@@ -11,6 +11,7 @@ import gradio as gr
 
 from modules.core.errors import EaselError
 from modules.imaging import png
+from modules.prompts import importing
 from modules.web.ui import markup
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -51,15 +52,16 @@ def build() -> Tab:
 
 
 def read(path: str | None) -> tuple[str, str, Any]:
-    """A picture file (None: none) -> (its text as HTML, its raw parameters, the send button's state)."""
+    """A picture file (None: none) -> (its text as HTML, its parameters, the send button's state). Parameters of
+    other programs than A1111 come translated."""
     if path is None:
         return EMPTY, "", gr.update(interactive=False)
     try:
         found = png.read(Path(path))
     except EaselError as error:
         return markup.error(str(error)), "", gr.update(interactive=False)
-    shown = markup.picture_text(found.infotext, found.items)
-    return shown, found.infotext or "", gr.update(interactive=bool(found.infotext))
+    text = importing.shown(found.infotext, found.items, found.size)
+    return markup.picture_text(text, found.items), text, gr.update(interactive=bool(text))
 
 
 def wire(tab: Tab, *, receive: Callable[[str], Any], targets: list[Any], go: Callable[[], Any], tabs: gr.Tabs) -> None:

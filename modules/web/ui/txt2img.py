@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from modules.core.errors import EaselError
-from modules.prompts import infotext
+from modules.prompts import importing
 from modules.web.ui import fields, markup
 from modules.web.ui.results import Result
 from modules.web.ui.screen import OWNER, Buttons, Panel, Screen, Updates, buttons, panel
@@ -276,9 +276,9 @@ class Actions:
             yield updates
 
     def pasted(self, text: str) -> fields.Pasted:
-        """An infotext as fields of the form."""
+        """An infotext, also of another program, as fields of the form."""
         return fields.paste(
-            infotext.parse(text),
+            importing.parse(text),
             registry=self.services.options.registry,
             current=self.services.options.snapshot(),
             catalog=self.catalog,

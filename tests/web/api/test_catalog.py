@@ -24,11 +24,11 @@ def theirs(name: str) -> list[dict[str, Any]]:
 
 @pytest.mark.reference
 @pytest.mark.parametrize("name", ["samplers", "schedulers"])
-def test_each_row_is_one_of_a1111s(asking: TestClient, name: str) -> None:
-    ours = asking.get(f"/sdapi/v1/{name}").json()
-    expected = {row["name"]: row for row in theirs(name)}
-    assert ours
-    assert ours == [expected[row["name"]] for row in ours]
+def test_a1111s_rows_are_all_there_as_it_lists_them(asking: TestClient, name: str) -> None:
+    """Rows of today's field may follow; a row of A1111's name is A1111's row, and the order is its own."""
+    expected = theirs(name)
+    names = {row["name"] for row in expected}
+    assert [row for row in asking.get(f"/sdapi/v1/{name}").json() if row["name"] in names] == expected
 
 
 def test_checkpoints(world: World, client: TestClient) -> None:

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from modules.core.errors import BadRequest
 from modules.web.api.pictures import decode
@@ -49,6 +50,47 @@ def encoded(format: str = "PNG") -> str:
 def test_a_picture_without_infotext(asking: TestClient, prefix: str) -> None:
     content = asking.post(URL, json={"image": prefix + encoded() + "\n"}).json()
     assert (content["info"], content["items"]) == ("", {})
+
+
+GRAPH = {
+    "1": {
+        "class_type": "KSampler",
+        "inputs": {
+            "seed": 7,
+            "steps": 9,
+            "cfg": 5,
+            "sampler_name": "euler",
+            "scheduler": "karras",
+            "positive": ["2", 0],
+        },
+    },
+    "2": {"class_type": "CLIPTextEncode", "inputs": {"text": "a \ud83d\udc31"}},
+}
+FORGE = "a cat\nSteps: 9, Sampler: Euler, Seed: 7, Size: 8x8, Shift: 3, Version: neo"
+
+
+def with_chunk(key: str, text: str) -> str:
+    target, chunks = io.BytesIO(), PngInfo()
+    chunks.add_text(key, text)
+    Image.new("RGB", (8, 6)).save(target, "PNG", pnginfo=chunks)
+    return base64.b64encode(target.getvalue()).decode()
+
+
+def test_a_graph_of_comfyui_is_translated(asking: TestClient) -> None:
+    content = asking.post(URL, json={"image": with_chunk("prompt", json.dumps(GRAPH))}).json()
+    assert content["info"] == (
+        "a \U0001f431\nSteps: 9, Sampler: Euler, Schedule type: Karras, CFG scale: 5, Seed: 7, Size: 8x6, RNG: CPU, "
+        "Version: ComfyUI"
+    )
+    assert content["items"] == {"prompt": json.dumps(GRAPH)}
+    assert content["parameters"]["Prompt"] == "a \U0001f431"
+    assert (content["parameters"]["Sampler"], content["parameters"]["Size-2"]) == ("Euler", "6")
+
+
+def test_an_infotext_of_forge_stays_and_its_parameters_are_translated(asking: TestClient) -> None:
+    content = asking.post(URL, json={"image": with_chunk("parameters", FORGE)}).json()
+    assert content["info"] == FORGE
+    assert content["parameters"]["Distilled CFG Scale"] == "3"
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,11 @@ class TestInfotext:
         assert caught.value.field == "enable_hr"
         assert understood(infotext=text, enable_hr=False).steps == 6
 
+    def test_one_of_another_program_is_translated(self) -> None:
+        text = "a\nSteps: 6, Seed: 1, Size: 64x64, Sampler: PNDM, App: SD.Next, Parser: a1111, Variation strength: 0.5"
+        asked = understood(infotext=text)
+        assert (asked.sampler_name, asked.subseed_strength) == ("PLMS", 0.5)
+
     @pytest.mark.parametrize("wrong", ["Steps: many", "Steps: 0", "Clip skip: 99", "CFG scale: nan"])
     def test_values_in_it_are_checked_too(self, wrong: str) -> None:
         with pytest.raises(BadRequest, match="infotext: ") as caught:

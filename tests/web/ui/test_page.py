@@ -12,6 +12,8 @@ import gradio as gr
 import httpx
 import pytest
 from fastapi import FastAPI
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from modules.core.errors import NotFound
 from modules.generate.request import Txt2Img
@@ -296,6 +298,16 @@ def test_png_info_reads_a_file_and_refuses_what_is_none(make_world: MakeWorld, t
     assert 'class="error"' in shown
     assert (words, send["interactive"]) == ("", False)
     assert png_info.read(None)[1] == ""
+
+
+def test_png_info_translates_other_programs(tmp_path: Path) -> None:
+    chunks = PngInfo()
+    chunks.add_text("Dream", '"a <cat> [dog]" -s 20 -S 7 -A k_lms')
+    Image.new("RGB", (8, 6)).save(tmp_path / "old.png", pnginfo=chunks)
+    shown, words, send = png_info.read(str(tmp_path / "old.png"))
+    assert words.startswith("a <cat>\nNegative prompt: dog\nSteps: 20, Sampler: LMS")
+    assert "a &lt;cat&gt;<br>Negative prompt" in shown
+    assert send["interactive"] is True
 
 
 def test_themes_ask_no_other_host_for_fonts() -> None:

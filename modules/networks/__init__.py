@@ -1,0 +1,1 @@
+"""Reversible changes of a loaded model: the LoRA family, hypernetworks, textual inversion."""

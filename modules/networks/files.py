@@ -1,0 +1,191 @@
+"""Network files on disk: found below their folders, named as A1111 names them, hashed as it hashes them, read safely.
+
+Pickled files are opened by torch's restricted reader; what that refuses is refused here, with the file's name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import pickle
+import struct
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modules.core.errors import DamagedFile
+from modules.core.store import Store
+from modules.loading import header
+
+_MIGRATIONS = (
+    """CREATE TABLE network_hashes (
+        path TEXT NOT NULL, whole INTEGER NOT NULL, size INTEGER NOT NULL, mtime INTEGER NOT NULL,
+        sha256 TEXT NOT NULL, PRIMARY KEY (path, whole))""",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkFile:
+    """One file. name: without folder and ending; below: path below its folder, without ending; alias: what its
+    metadata call it, or the name.
+    """
+
+    path: Path
+    name: str
+    below: str
+    alias: str
+    metadata: Mapping[str, str] = dataclasses.field(hash=False, compare=False)
+    size: int
+    mtime: int
+
+
+class Files:
+    """All files with the given endings below some folders. Scanned when first asked, and again for unknown names."""
+
+    def __init__(self, folders: Sequence[Path], endings: Sequence[str]) -> None:
+        self._folders = tuple(folders)
+        self._endings = tuple(endings)
+        self._found: tuple[NetworkFile, ...] | None = None
+        self._lock = threading.Lock()
+
+    def refresh(self) -> None:
+        """Look again. Files that have not changed are not opened again; unreadable ones are left out."""
+        with self._lock:
+            known = {(file.path, file.size, file.mtime): file for file in self._found or ()}
+            found = (_examined(path, folder, known) for folder in self._folders for path in self._walk(folder))
+            self._found = tuple(file for file in found if file)
+
+    def all(self) -> tuple[NetworkFile, ...]:
+        """Every file, in the order of folders and names."""
+        if self._found is None:
+            self.refresh()
+        return self._found or ()
+
+    def find(self, name: str) -> NetworkFile | None:
+        """By name, by an alias that only one file has, or by the path below the folder; in this case, then in any."""
+        return self._named(name) or self._look_again(name)
+
+    def _look_again(self, name: str) -> NetworkFile | None:
+        self.refresh()
+        return self._named(name)
+
+    def _named(self, name: str) -> NetworkFile | None:
+        files = self.all()
+        exact = {**_aliases(files), **{file.below: file for file in files}, **{file.name: file for file in files}}
+        folded = {spelling.casefold(): file for spelling, file in exact.items()}
+        return exact.get(name) or folded.get(name.casefold())
+
+    def _walk(self, folder: Path) -> Iterator[Path]:
+        seen: set[str] = set()
+        for root, folders, names in os.walk(folder, followlinks=True):
+            real = os.path.realpath(root)
+            if real in seen:  # a link that leads back up
+                folders.clear()
+                continue
+            seen.add(real)
+            folders.sort()
+            yield from (Path(root, name) for name in sorted(names) if name.lower().endswith(self._endings))
+
+
+def _aliases(files: Iterable[NetworkFile]) -> dict[str, NetworkFile]:
+    """Aliases that are one file's alone."""
+    by_alias: dict[str, list[NetworkFile]] = {}
+    for file in files:
+        by_alias.setdefault(file.alias, []).append(file)
+    return {alias: owners[0] for alias, owners in by_alias.items() if len(owners) == 1}
+
+
+def _examined(path: Path, folder: Path, known: Mapping[tuple[Path, int, int], NetworkFile]) -> NetworkFile | None:
+    try:
+        facts = path.stat()
+        found = known.get((path, facts.st_size, facts.st_mtime_ns))
+        metadata = found.metadata if found else _metadata(path)
+    except FileNotFoundError:  # a dangling link, or deleted while we look
+        return None
+    return NetworkFile(
+        path=path,
+        name=path.stem,
+        below=path.relative_to(folder).with_suffix("").as_posix(),
+        alias=metadata.get("ss_output_name") or path.stem,
+        metadata=metadata,
+        size=facts.st_size,
+        mtime=facts.st_mtime_ns,
+    )
+
+
+def _metadata(path: Path) -> Mapping[str, str]:
+    """What a file says of itself; nothing for a pickle or a damaged file, which is told when it is asked for."""
+    if path.suffix.lower() != ".safetensors":
+        return {}
+    try:
+        return header.read(path).metadata
+    except DamagedFile:
+        return {}
+
+
+class Digests:
+    """SHA-256 of files, worked out once for each path, size and time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        store.migrate("network_hashes", _MIGRATIONS)
+
+    def content(self, file: NetworkFile) -> str:
+        """Of a LoRA: of what lies behind a safetensors header, so that edited metadata change nothing; or what its
+        trainer wrote down.
+        """
+        return file.metadata.get("sshs_model_hash") or self._digest(file, whole=not _is_safetensors(file.path))
+
+    def whole(self, file: NetworkFile) -> str:
+        """Of the whole file."""
+        return self._digest(file, whole=True)
+
+    def _digest(self, file: NetworkFile, *, whole: bool) -> str:
+        key = (str(file.path), whole, file.size, file.mtime)
+        known = "SELECT sha256 FROM network_hashes WHERE path = ? AND whole = ? AND size = ? AND mtime = ?"
+        for row in self._store.read(known, key):
+            return str(row["sha256"])
+        with file.path.open("rb") as stream:
+            if not whole:
+                (length,) = struct.unpack("<Q", stream.read(8))
+                stream.seek(8 + length)
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        self._store.write("INSERT OR REPLACE INTO network_hashes VALUES (?, ?, ?, ?, ?)", (*key, digest))
+        return digest
+
+
+def _is_safetensors(path: Path) -> bool:
+    return path.suffix.lower() == ".safetensors"
+
+
+def tensors(path: Path) -> dict[str, Tensor]:
+    """Named tensors of a .safetensors file or a pickled state dict. Raises DamagedFile."""
+    if not _is_safetensors(path):
+        found = unpickled(path)
+        found = found.get("state_dict", found) if isinstance(found, dict) else found
+        if not isinstance(found, dict):
+            raise DamagedFile(f"{path.name}: holds no table of tensors.")
+        return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+    from safetensors import SafetensorError, safe_open
+
+    header.read(path)
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except SafetensorError as error:
+        raise DamagedFile(f"{path.name}: {error}.") from error
+
+
+def unpickled(path: Path) -> Any:
+    """The object in a pickled file, plain data and tensors only. Raises DamagedFile."""
+    try:
+        with torch.serialization.safe_globals([torch.nn.ParameterDict]):  # in textual inversions of old torch
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DamagedFile(f"{path.name}: cannot be read, or holds more than plain data ({reason})") from error

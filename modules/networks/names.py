@@ -1,0 +1,189 @@
+"""Names of tensors in LoRA files -> (part of the model, layer, what the tensor is). Tables, one a dialect.
+
+    kohya       lora_unet_down_blocks_0_attentions_0_..._to_q.lora_down.weight, lora_te_text_model_encoder_layers_0_...
+    A1111       diffusion_model_input_blocks_1_1_..., transformer_text_model_encoder_...
+    diffusers   unet.down_blocks.0...to_q.lora_A.weight, unet...attn1.processor.to_q_lora.down.weight, text_encoder...
+    original    diffusion_model.input_blocks.1.1...  (as the checkpoint names it)
+
+A layer's key is its path with "_" for every "."; `Layers` knows the keys of a model under all these names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor, nn
+
+UNET = "unet"
+TEXT = "text"
+SECOND_TEXT = "text2"
+
+PREFIXES = (
+    ("lora_unet_", UNET),
+    ("lycoris_unet_", UNET),
+    ("oft_unet_", UNET),
+    ("diffusion_model_", UNET),
+    ("model_diffusion_model_", UNET),
+    ("base_model_model_unet_", UNET),
+    ("unet_", UNET),
+    ("lora_te_", TEXT),
+    ("lora_te1_", TEXT),
+    ("lora_te2_", SECOND_TEXT),
+    ("transformer_", TEXT),
+    ("0_transformer_", TEXT),
+    ("1_model_", SECOND_TEXT),
+    ("cond_stage_model_transformer_", TEXT),
+    ("text_encoders_clip_l_transformer_", TEXT),
+    ("text_encoders_clip_g_transformer_", SECOND_TEXT),
+    ("text_encoder_2_", SECOND_TEXT),
+    ("text_encoder_", TEXT),
+)
+"""How a name begins -> which part of the model it is in. Longer beginnings win."""
+
+_SORTED = sorted(PREFIXES, key=lambda row: -len(row[0]))
+
+_AS_IS = """alpha scale dora_scale bias on_input diff diff_b w_norm b_norm rescale oft_blocks oft_diag
+hada_w1_a hada_w1_b hada_w2_a hada_w2_b hada_t1 hada_t2
+lokr_w1 lokr_w1_a lokr_w1_b lokr_w2 lokr_w2_a lokr_w2_b lokr_t1 lokr_t2"""
+
+PARTS = {
+    "lora_down.weight": "down",
+    "lora_up.weight": "up",
+    "lora_mid.weight": "middle",
+    "lora_A.weight": "down",
+    "lora_B.weight": "up",
+    "lora_A.default.weight": "down",
+    "lora_B.default.weight": "up",
+    "lora.down.weight": "down",
+    "lora.up.weight": "up",
+    "lora_linear_layer.down.weight": "down",
+    "lora_linear_layer.up.weight": "up",
+    "lora_magnitude_vector": "dora_scale",
+    "lora_magnitude_vector.weight": "dora_scale",
+    "lora_magnitude_vector.default.weight": "dora_scale",
+    "weight": "factors",
+    **{name: name for name in _AS_IS.split()},
+    **{f"{name}.weight": name for name in ("a1", "a2", "b1", "b2")},
+}
+"""How a name ends, after the last dot that belongs to the layer -> what the tensor is."""
+
+_PART = re.compile(r"^(.*?)\.(" + "|".join(re.escape(part) for part in sorted(PARTS, key=len, reverse=True)) + ")$")
+_PROCESSOR = re.compile(r"\.processor\.(to_q|to_k|to_v|to_out)_lora\.(down|up)\.weight$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a tensor belongs: part of the model, key of the layer below it, what it is (a value of PARTS)."""
+
+    component: str
+    layer: str
+    part: str
+
+
+def place(name: str) -> Place | None:
+    """Read the name of a tensor; None for one that belongs to no known dialect."""
+    name = _PROCESSOR.sub(_plain_processor, name)
+    found = _PART.match(name)
+    if found is None:
+        return None
+    layer = found[1].replace(".", "_")
+    for prefix, component in _SORTED:
+        if layer.startswith(prefix):
+            return Place(component, layer[len(prefix) :].removeprefix("text_model_"), PARTS[found[2]])
+    return None
+
+
+def _plain_processor(found: re.Match[str]) -> str:
+    layer = "to_out.0" if found[1] == "to_out" else found[1]
+    return f".{layer}.lora_{found[2]}.weight"
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A layer that can be changed: part of the model, its path in there, the module."""
+
+    component: str
+    path: str
+    module: nn.Module
+
+    @property
+    def weight(self) -> Tensor:
+        """Its weight as it is now."""
+        found: Tensor = self.module.weight  # type: ignore[assignment]
+        return found
+
+
+class Layers:
+    """All layers with weights of a model, found under every dialect's name."""
+
+    def __init__(self, components: Mapping[str, nn.Module]) -> None:
+        self._found: dict[tuple[str, str], Layer] = {}
+        for component, root in components.items():
+            modules = root.named_modules()
+            paths = {path: module for path, module in modules if getattr(module, "weight", None) is not None}
+            spell = _unet_spellings(paths) if component == UNET else {}
+            for path, module in paths.items():
+                layer = Layer(component, path, module)
+                for spelling in (path, *spell.get(path, ())):
+                    self._found.setdefault((component, spelling.replace(".", "_")), layer)
+
+    def find(self, component: str, key: str) -> Layer | None:
+        """The layer of this key in a part of the model."""
+        return self._found.get((component, key))
+
+
+_RESNET = (
+    ("norm1", "in_layers.0"),
+    ("conv1", "in_layers.2"),
+    ("time_emb_proj", "emb_layers.1"),
+    ("norm2", "out_layers.0"),
+    ("conv2", "out_layers.3"),
+    ("conv_shortcut", "skip_connection"),
+)
+_FIXED = {
+    "conv_in": "input_blocks.0.0",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
+}
+_MIDDLE = {"resnets.0": "0", "attentions.0": "1", "resnets.1": "2"}
+_BLOCK = re.compile(r"^(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)$")
+_MID = re.compile(r"^mid_block\.((?:resnets|attentions)\.\d+)\.(.+)$")
+
+
+def _unet_spellings(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """diffusers' path of each layer -> the original implementation's names for it."""
+    paths = list(paths)
+    blocks = [found for found in map(_BLOCK.match, paths) if found]
+    resnets = 1 + max((int(block[4]) for block in blocks if block[1] == "down" and block[3] == "resnets"), default=0)
+    attending = {int(block[2]) for block in blocks if block[1] == "up" and block[3] == "attentions"}
+    return {path: tuple(_original(path, resnets, attending)) for path in paths}
+
+
+def _original(path: str, resnets: int, attending: set[int]) -> Iterable[str]:
+    if path in _FIXED:
+        yield _FIXED[path]
+    elif middle := _MID.match(path):
+        yield f"middle_block.{_MIDDLE[middle[1]]}.{_inner(middle[2])}"
+    elif block := _BLOCK.match(path):
+        index, kind, number = int(block[2]), block[3], int(block[4])
+        stage = f"input_blocks.{1 + index * (resnets + 1) + number}"
+        if block[1] == "up":
+            stage = f"output_blocks.{index * (resnets + 1) + number}"
+        if kind == "downsamplers":
+            yield f"input_blocks.{(index + 1) * (resnets + 1)}.0.op"
+        elif kind == "upsamplers":
+            last = f"output_blocks.{index * (resnets + 1) + resnets}"
+            yield f"{last}.{2 if index in attending else 1}.conv"
+        else:
+            yield f"{stage}.{int(kind == 'attentions')}.{_inner(block[5])}"
+
+
+def _inner(path: str) -> str:
+    """A layer's name inside a residual block; those inside a transformer are the same in both."""
+    return dict(_RESNET).get(path, path)

@@ -1,0 +1,171 @@
+"""DPM-Solver (Lu et al. 2022, https://arxiv.org/abs/2206.00927), noise prediction: "fast" and adaptive."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+
+import torch
+from torch import Tensor
+
+from modules.core.process import NoiseProcess, TrainedLevels, log_snr
+from modules.core.types import Denoiser, Noise, OnStep
+
+ABSOLUTE, RELATIVE = 0.0078, 0.05
+"""What the adaptive solver takes for no error: 2/256, and a share of the latent's size."""
+FIRST_STEP = 0.05
+SAFETY = 0.81
+CLOSE = 1e-5
+
+
+def fast_levels(steps: int, levels: TrainedLevels, **_: object) -> Tensor:
+    """Equal steps of log sigma over the whole trained range, one for every three model calls and one more."""
+    number = steps // 3 + 2
+    return torch.linspace(math.log(levels.highest), math.log(levels.lowest), number).exp()
+
+
+def whole_range(steps: int, levels: TrainedLevels, **_: object) -> Tensor:
+    """The highest and the lowest trained level; between them the adaptive solver finds its own way."""
+    return torch.stack([levels.sigmas[-1], levels.sigmas[0]]).float()
+
+
+def orders_of(calls: int) -> list[int]:
+    """Order of each step of DPM-Solver-fast, so that they make `calls` model calls in all (the paper's app. D.3)."""
+    third, rest = divmod(calls, 3)
+    return [3] * third + [rest] if rest else [3] * (third - 1) + [2, 1]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Solver:
+    """Single steps of orders 1 to 3, algorithms 1 and 2 of the paper, from level `sigma`, where the noise `eps` in x is
+    known.
+    """
+
+    denoise: Denoiser
+    process: NoiseProcess
+
+    def noise_in(self, x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
+        return (x - self.process.alpha(sigma) * denoised) / sigma
+
+    def at(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """The noise that the model sees in x: one call."""
+        return self.noise_in(x, sigma, self.denoise(x, sigma))
+
+    def reach(self, sigma: Tensor, target: Tensor, share: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(level after `share` of the step, how x shrinks on the way, h of this part, its expm1)."""
+        start = log_snr(self.process, sigma)
+        h = share * (log_snr(self.process, target) - start)
+        level = self.process.level(start + h) if share < 1 else target
+        return level, self.process.alpha(level) / self.process.alpha(sigma), h, h.expm1()
+
+    def first(self, x: Tensor, sigma: Tensor, target: Tensor, eps: Tensor) -> Tensor:
+        _, shrink, _, grown = self.reach(sigma, target, 1)
+        return shrink * x - target * grown * eps
+
+    def second(self, x: Tensor, sigma: Tensor, target: Tensor, eps: Tensor, *, share: float = 0.5) -> Tensor:
+        return self.second_from(x, sigma, target, eps, self.part_way(x, sigma, target, eps, share), share=share)
+
+    def part_way(self, x: Tensor, sigma: Tensor, target: Tensor, eps: Tensor, share: float) -> Tensor:
+        """The noise seen after a first-order step over `share` of the way."""
+        level, shrink, _, grown = self.reach(sigma, target, share)
+        return self.at(shrink * x - level * grown * eps, level)
+
+    def second_from(
+        self, x: Tensor, sigma: Tensor, target: Tensor, eps: Tensor, later: Tensor, *, share: float
+    ) -> Tensor:
+        _, shrink, _, grown = self.reach(sigma, target, 1)
+        return shrink * x - target * grown * eps - target / (2 * share) * grown * (later - eps)
+
+    def third(self, x: Tensor, sigma: Tensor, target: Tensor, eps: Tensor, *, later: Tensor | None = None) -> Tensor:
+        """later: the noise seen after a third of the way, if it is known."""
+        near, far = 1 / 3, 2 / 3
+        if later is None:
+            later = self.part_way(x, sigma, target, eps, near)
+        level, shrink, h, grown = self.reach(sigma, target, far)
+        ahead = shrink * x - level * grown * eps - level * (far / near) * (grown / h - 1) * (later - eps)
+        latest = self.at(ahead, level)
+        _, shrink, h, grown = self.reach(sigma, target, 1)
+        return shrink * x - target * grown * eps - target / far * (grown / h - 1) * (latest - eps)
+
+    def step(self, order: int, x: Tensor, sigma: Tensor, target: Tensor, eps: Tensor) -> Tensor:
+        return (self.first, self.second, self.third)[order - 1](x, sigma, target, eps)
+
+    def split(self, sigma: Tensor, target: Tensor, eta: float, lowest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Like the process' split, but never further down than the last level."""
+        if not eta:
+            return target, torch.ones_like(target), torch.zeros_like(target)
+        down = torch.maximum(self.process.split(sigma, target, eta).down, lowest)
+        scale = self.process.alpha(target) / self.process.alpha(down)
+        return down, scale, (target**2 - (scale * down) ** 2).clamp(min=0) ** 0.5
+
+
+def dpm_fast(
+    denoise: Denoiser,
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    process: NoiseProcess,
+    noise: Noise,
+    on_step: OnStep,
+    steps: int,
+    eta: float = 0.0,
+    s_noise: float = 1.0,
+) -> Tensor:
+    """Steps of third order, the last ones lower, so that `steps` counts model calls. x (B, C, H, W); sigmas as
+    `fast_levels` gives them, above 0. eta 0 (none) .. 1: fresh noise a step.
+    """
+    solver = _Solver(denoise, process)
+    for step, (order, (sigma, target)) in enumerate(zip(orders_of(steps), itertools.pairwise(sigmas), strict=True)):
+        down, scale, up = solver.split(sigma, target, eta, sigmas[-1])
+        denoised = denoise(x, sigma)
+        on_step(step, x, sigma, denoised)
+        x = scale * solver.step(order, x, sigma, down, solver.noise_in(x, sigma, denoised))
+        if eta:
+            x = x + up * s_noise * noise()
+    return x
+
+
+def dpm_adaptive(
+    denoise: Denoiser,
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    process: NoiseProcess,
+    noise: Noise,
+    on_step: OnStep,
+    eta: float = 0.0,
+    s_noise: float = 1.0,
+) -> Tensor:
+    """Steps of third order as long as the second-order answer allows (the paper's app. C), from the first of the levels
+    to the last. One error for the whole batch, so a batch differs slightly from single pictures.
+    """
+    solver, lowest = _Solver(denoise, process), sigmas[-1]
+    now, end = (log_snr(process, sigmas[place]) for place in (0, -1))
+    h, previous, attempts = FIRST_STEP, x, 0
+    while bool(now < end - CLOSE):
+        later = torch.minimum(end, now + h)
+        sigma, target = process.level(now), process.level(later)
+        down, scale, up = solver.split(sigma, target, eta, lowest)
+        denoised = denoise(x, sigma)
+        on_step(attempts, x, sigma, denoised)
+        attempts += 1
+        eps = solver.noise_in(x, sigma, denoised)
+        third_way = solver.part_way(x, sigma, down, eps, 1 / 3)
+        low = solver.second_from(x, sigma, down, eps, third_way, share=1 / 3)
+        high = solver.third(x, sigma, down, eps, later=third_way)
+        error = _error(low, high, previous)
+        if not math.isfinite(error):
+            return x * error  # no step is short enough for a model that answers with nonsense: say so in the latent
+        factor = 1 + math.atan((1 / (error + 1e-8)) ** (1 / (1.5 if eta else 3)) - 1)
+        if factor >= SAFETY:
+            previous, now = low, later
+            x = scale * high + (up * s_noise * noise() if eta else 0)
+        h *= factor
+    return x
+
+
+def _error(low: Tensor, high: Tensor, previous: Tensor) -> float:
+    """How far two answers lie apart, 1 = just too far."""
+    allowed = (RELATIVE * torch.maximum(low.abs(), previous.abs())).clamp(min=ABSOLUTE)
+    return float(torch.linalg.norm((low - high) / allowed)) / math.sqrt(low.numel())
