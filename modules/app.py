@@ -60,6 +60,8 @@ class App:
         self.options = _options(flags, self.paths, self.catalog)
         starting = [Path(flags.ckpt)] if flags.ckpt else []
         self.library = Library(self.paths.checkpoints, self.store, files=starting, hashing=not flags.no_hashing)
+        self._studio: Studio | None = None
+        self._making_studio = threading.Lock()
         self.queue = Queue(self.store, {"txt2img": self._txt2img}, on_pruned=self._forget)
         self.services = self._services()
         self.asgi = self._asgi()
@@ -100,11 +102,15 @@ class App:
         finally:
             self.stop()
 
-    @functools.cached_property
+    @property
     def studio(self) -> Studio:
-        """What makes pictures. The first use imports torch and decides on the device; only workers and checks use
-        it.
-        """
+        """What makes pictures. Its first use, by the worker or by the warm-up, imports torch and chooses the device."""
+        with self._making_studio:
+            if self._studio is None:
+                self._studio = self._make_studio()
+            return self._studio
+
+    def _make_studio(self) -> Studio:
         from modules.core import device
         from modules.generate.moments import Moments
         from modules.generate.run import Studio

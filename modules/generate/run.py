@@ -64,9 +64,7 @@ class Studio:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Latents (B, C, H, W) of a batch, what the infotext should say about them, and whether sampling came to its
-    end.
-    """
+    """Latents (B, C, H, W) of a batch, what the infotext should say of them, and whether sampling came to its end."""
 
     latents: Tensor
     extra: Mapping[str, Any]

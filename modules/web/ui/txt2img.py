@@ -14,7 +14,7 @@ import gradio as gr
 
 from modules.core.errors import EaselError
 from modules.prompts import importing
-from modules.web.ui import fields, markup
+from modules.web.ui import defaults, fields, markup
 from modules.web.ui.results import Result
 from modules.web.ui.screen import OWNER, Buttons, Panel, Screen, Updates, buttons, panel
 
@@ -108,9 +108,11 @@ def build(services: Services, catalog: Catalog) -> Tab:
             fixed, groups = settings(services, catalog)
         with gr.Column(elem_id="txt2img_results", min_width=320):
             shown = panel("txt2img")
+    form = Form(**texts["form"], **fixed)
+    defaults.apply(services.paths.ui_config, "txt2img", form.widgets.values())
     return Tab(
         notice=notice,
-        form=Form(**texts["form"], **fixed),
+        form=form,
         tools=Tools(paste=paste, clear=clear, **texts["counters"], **groups),
         screen=make_screen(services, main, shown),
     )

@@ -1,0 +1,66 @@
+"""The user's own defaults for the page: A1111's ui-config.json, with keys such as "txt2img/Sampling steps/value".
+
+`txt2img.build` applies them once its widgets are made. The file is only read: what does not fit a widget is logged and
+left out, what belongs to other widgets stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+log = logging.getLogger(__name__)
+
+RANGE = ("minimum", "maximum", "step")
+
+
+def apply(path: Path, tab: str, widgets: Iterable[Any]) -> None:
+    """Give widgets (Gradio components with labels) the range and value that the file names for them."""
+    wishes = read(path)
+    for widget in widgets:
+        for attribute in (*RANGE, "value"):  # the range first: the value must lie in it
+            key = f"{tab}/{widget.label}/{attribute}"
+            if key not in wishes:
+                continue
+            if fits(widget, attribute, wishes[key]):
+                setattr(widget, attribute, wishes[key])
+            else:
+                log.warning("%s: %s cannot be %r; left as it was.", path, key, wishes[key])
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What the file says; nothing where it is absent or is no JSON object (logged)."""
+    if not path.exists():
+        return {}
+    try:
+        wishes = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        log.warning("%s cannot be read and is left alone: %s", path, error)
+        return {}
+    if not isinstance(wishes, dict):
+        log.warning("%s is no JSON object and is left alone.", path)
+        return {}
+    return wishes
+
+
+def fits(widget: Any, attribute: str, value: Any) -> bool:
+    """Whether a widget can take this."""
+    if isinstance(widget, gr.Slider):
+        inside = attribute != "value" or (_is_number(value) and widget.minimum <= value <= widget.maximum)
+        return _is_number(value) and inside and (attribute != "step" or value > 0)
+    if attribute != "value":
+        return False
+    if isinstance(widget, gr.Dropdown):
+        return value in [choice for _, choice in widget.choices]
+    if isinstance(widget, gr.Number):
+        return _is_number(value)
+    return isinstance(value, bool if isinstance(widget, gr.Checkbox) else str)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
