@@ -45,7 +45,7 @@ class Flags:
     models_dir: str | None = folder("folder of the model folders, instead of models/ in the data folder")
     ckpt: str | None = folder("checkpoint file to start with", published="{root}/model.ckpt")
     ckpt_dir: str | None = folder("one more folder of checkpoints")
-    vae_dir: str | None = folder("one more folder of VAE files")
+    vae_dir: str | None = folder("one more folder of VAE files", note=LATER)
     lora_dir: str | None = folder("folder of LoRA files", published="{models}/Lora")
     embeddings_dir: str | None = folder("folder of textual inversions", published="{data}/embeddings")
     hypernetwork_dir: str | None = folder("folder of hypernetworks", published="{models}/hypernetworks")
