@@ -1,4 +1,4 @@
-"""Writing pictures to disk as A1111 names them: numbers without gaps or doubles, whole files or none.
+"""Writing pictures to disk as A1111 names them: numbers that never come twice, whole files or none.
 
 `generate.save` calls `save`. It is safe to use from any thread and from several processes with the same folder: a
 number is claimed with an exclusively created file before it is used, and a file appears under its name only when it is

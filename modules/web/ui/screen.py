@@ -203,21 +203,21 @@ class Painter:
     clock: Callable[[], float] = time.monotonic
     preview_id: int | None = None
     preview_at: float = float("-inf")
-    stopping: bool = False
 
     async def moment(self, progress: Progress) -> Updates:
-        """The bar, the preview when it changed, and the Interrupt button once it was heard."""
-        updates: Updates = {
-            self.panel.progress: markup.progress_bar(progress, in_title=bool(self.options["show_progress_in_title"]))
-        }
+        """The bar, the preview when it changed, and the buttons.
+
+        The buttons come with every moment: a page that was still building up may have missed the first one.
+        """
+        bar = markup.progress_bar(progress, in_title=bool(self.options["show_progress_in_title"]))
+        updates: Updates = self.buttons.running() | {self.panel.progress: bar}
         preview = progress.preview if self.options["live_previews_enable"] else None
         if preview is not None and preview.id != self.preview_id and self.due():
             self.preview_id = preview.id
             form = str(self.options["live_previews_image_format"])
             updates[self.panel.preview] = await asyncio.to_thread(markup.live_preview, preview.image, form)
-        if progress.interrupted and not self.stopping:
-            self.stopping = True
-            updates[self.buttons.interrupt] = gr.update(value="Interrupting...", interactive=False)
+        if progress.interrupted:
+            updates[self.buttons.interrupt] = gr.update(value="Interrupting...", interactive=False, visible=True)
         return updates
 
     def due(self) -> bool:
