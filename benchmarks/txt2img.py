@@ -29,9 +29,13 @@ from modules.core.store import Store  # noqa: E402
 from modules.generate import run  # noqa: E402
 from modules.generate.moments import Moments  # noqa: E402
 from modules.generate.request import Txt2Img  # noqa: E402
+from modules.generate.studio import Studio  # noqa: E402
 from modules.loading.library import Library  # noqa: E402
 from modules.loading.loader import Model  # noqa: E402
 from modules.loading.shelf import Shelf  # noqa: E402
+from modules.loading.tiny import TinyFiles  # noqa: E402
+from modules.networks.apply import Networks  # noqa: E402
+from modules.prompts.styles import StyleBook  # noqa: E402
 from modules.samplers.catalog import builtin  # noqa: E402
 from modules.settings import builtin as settings_table  # noqa: E402
 from modules.settings.options import Snapshot  # noqa: E402
@@ -95,13 +99,21 @@ def arguments() -> argparse.Namespace:
     return asked
 
 
-def easel(asked: argparse.Namespace) -> tuple[run.Studio, Model, Snapshot]:
+def easel(asked: argparse.Namespace) -> tuple[Studio, Model, Snapshot]:
     """The engine with the checkpoint loaded."""
     folder = Path(tempfile.mkdtemp())
-    library = Library([], Store(folder / "bench.sqlite"), files=[asked.checkpoint])
+    store = Store(folder / "bench.sqlite")
+    library = Library([], store, files=[asked.checkpoint])
     placement = device.choose(use_cpu=["all"] if asked.device == "cpu" else [])
-    studio = run.Studio(
-        library=library, catalog=builtin(), shelf=Shelf(placement), moments=Moments(), version="benchmark"
+    studio = Studio(
+        library=library,
+        catalog=builtin(),
+        shelf=Shelf(placement),
+        moments=Moments(),
+        networks=Networks(loras=(), hypernetworks=(), embeddings=(), store=store),
+        styles=StyleBook(),
+        tiny=TinyFiles(folder / "VAE-taesd"),
+        version="benchmark",
     )
     options = Snapshot(settings_table.registry()).overlay({"sd_model_checkpoint": asked.checkpoint.name})
     return studio, studio.shelf.get(library.find(asked.checkpoint.name)), options
@@ -152,7 +164,7 @@ def tokenizer() -> Any:
     return CLIPTokenizer(vocab=tokens._vocabulary(merges), merges=merges, model_max_length=77)
 
 
-def ours(studio: run.Studio, model: Model, options: Snapshot, asked: argparse.Namespace) -> list[Any]:
+def ours(studio: Studio, model: Model, options: Snapshot, asked: argparse.Namespace) -> list[Any]:
     model.text.forget()
     album = Memory()
     request = Txt2Img(
@@ -165,7 +177,7 @@ def ours(studio: run.Studio, model: Model, options: Snapshot, asked: argparse.Na
         batch_size=asked.batch,
         sampler_name=asked.sampler,
     )
-    run.txt2img(studio, request, options, Quiet(), album)  # type: ignore[arg-type]
+    run.make(studio, request, options, Quiet(), album)  # type: ignore[arg-type]
     return album.pictures
 
 

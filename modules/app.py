@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
+import re
 import shutil
 import threading
-import time
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,30 +19,52 @@ from modules.core.errors import EaselError, NotFound
 from modules.core.paths import Paths
 from modules.core.store import Store
 from modules.core.types import JsonObject
-from modules.generate.request import Txt2Img
+from modules.generate import postprocess_steps
+from modules.generate.desk import Desk
+from modules.generate.extras import Extras
+from modules.generate.extras_jobs import KIND as EXTRAS
+from modules.generate.extras_jobs import Desk as ExtrasDesk
+from modules.generate.extras_jobs import ExtrasJobs, Upload
+from modules.generate.request import Generation
+from modules.generate.scripts.builtin import scripts as builtin_scripts
+from modules.generate.scripts.desk import KIND as SCRIPT
+from modules.generate.scripts.desk import Desk as ScriptDesk
+from modules.generate.scripts.registry import Menus
+from modules.imaging.inputs import Inputs
+from modules.imaging.upscale import LATENT_MODES
+from modules.jobs.cells import Cells
 from modules.jobs.history import History, Picture
 from modules.jobs.progress import Control
 from modules.jobs.queue import Queue
+from modules.jobs.worker import Runner
+from modules.loading.faces import FaceRestorers
 from modules.loading.library import Library, no_checkpoint_message
+from modules.loading.upscale.catalog import Upscalers
+from modules.merging.jobs import KIND as MERGE
+from modules.merging.jobs import MergeDesk
 from modules.prompts.chunks import TextPolicy, counted
 from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import Catalog, builtin
 from modules.settings import builtin as settings_table
 from modules.settings.flags import Flags
-from modules.settings.options import Options, Snapshot, frozen_keys
+from modules.settings.options import Options, frozen_keys
 from modules.settings.version import VERSION
 from modules.web import api, server
 from modules.web.memory import memory
 from modules.web.services import Services
 
 if TYPE_CHECKING:
-    from modules.generate.plan import Plan
-    from modules.generate.run import Studio
+    from modules.core.device import Placement
     from modules.generate.save import Kept
+    from modules.generate.studio import Studio
+    from modules.networks.embeddings import Embedding
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent
+WAITING_AT_MOST = 100_000
+PICTURE = re.compile(r"[0-9a-f]{64}")
+"""How `Inputs` names pictures."""
 RESULTS_KEPT = 200
 """Jobs whose unsaved pictures can still be fetched."""
 
@@ -59,10 +82,33 @@ class App:
         self.styles = StyleBook(self.paths.styles)
         self.options = _options(flags, self.paths, self.catalog)
         starting = [Path(flags.ckpt)] if flags.ckpt else []
-        self.library = Library(self.paths.checkpoints, self.store, files=starting, hashing=not flags.no_hashing)
+        self.library = Library(
+            self.paths.checkpoints,
+            self.store,
+            files=starting,
+            hashing=not flags.no_hashing,
+            vae_folders=self.paths.vae,
+            vae_file=Path(flags.vae_path) if flags.vae_path else None,
+        )
         self._studio: Studio | None = None
         self._making_studio = threading.Lock()
-        self.queue = Queue(self.store, {"txt2img": self._txt2img}, on_pruned=self._forget)
+        self.inputs = Inputs(self.paths.inputs)
+        self.upscalers = Upscalers(self.paths.upscalers, self._placement)
+        gfpgan = {"GFPGAN": Path(flags.gfpgan_model)} if flags.gfpgan_model else {}
+        self.faces = FaceRestorers(self.paths.faces, self._placement, files=gfpgan)
+        self.steps = postprocess_steps.builtin()
+        self.extras = ExtrasJobs(self._extras_desk())
+        self.menus = self._menus()
+        self.scripts = builtin_scripts(allow_code=flags.allow_code)
+        self.desk = self._desk()
+        self.script_desk = self._script_desk()
+        self.merging = MergeDesk(
+            library=self.library, folder=self.paths.checkpoints[-1], loras=lambda: self.studio.networks.loras
+        )
+        work = {SCRIPT: self.script_desk.run, EXTRAS: self.extras.run, MERGE: self.merging.run}
+        runners = {**self.desk.runners(), **work}
+        tidied = {kind: self._tidied(runner) for kind, runner in runners.items()}
+        self.queue = Queue(self.store, tidied, on_pruned=self._forget)
         self.services = self._services()
         self.asgi = self._asgi()
         self._resting = False
@@ -113,8 +159,10 @@ class App:
     def _make_studio(self) -> Studio:
         from modules.core import device
         from modules.generate.moments import Moments
-        from modules.generate.run import Studio
+        from modules.generate.studio import Studio
+        from modules.loading.companions import Companions
         from modules.loading.shelf import Shelf
+        from modules.loading.tiny import TinyFiles
         from modules.networks.apply import Networks
 
         flags = self.flags
@@ -131,7 +179,11 @@ class App:
         return Studio(
             library=self.library,
             catalog=self.catalog,
-            shelf=Shelf(placement, residency=residency),
+            shelf=Shelf(
+                placement,
+                residency=residency,
+                companions=Companions(text=self.paths.text_encoders, vae=self.paths.vae),
+            ),
             moments=Moments(),
             networks=Networks(
                 loras=self.paths.loras,
@@ -140,31 +192,84 @@ class App:
                 store=self.store,
             ),
             styles=self.styles,
+            tiny=TinyFiles(self.paths.models / "VAE-taesd"),
+            upscalers=self.upscalers,
+            inputs=self.inputs,
             version=VERSION,
         )
 
-    def submit_txt2img(self, request: Txt2Img, *, id: str | None = None, owner: str = "") -> str:
-        """Check a request, freeze today's options with it and queue it -> job id. Raises BadRequest, NotFound,
-        NoCheckpoint, DamagedFile."""
-        from modules.generate import plan
+    def _placement(self, part: str) -> Placement:
+        """Where "esrgan", "gfpgan", … compute: with everything else, unless --use-cpu names them."""
+        from modules.core import device
 
-        asked = request.to_json()
-        if id is not None and self._has(id, asked):
-            return id
-        snapshot = self.options.snapshot().overlay(request.override_settings)
-        request = plan.with_seeds(request)
-        checked = plan.make(
-            request,
-            snapshot,
+        return device.choose(use_cpu=["all"]) if part in self.flags.use_cpu else self.studio.shelf.placement
+
+    def _desk(self) -> Desk:
+        return Desk(
+            options=self.options,
             library=self.library,
             catalog=self.catalog,
             styles=self.styles,
+            upscalers=self.upscalers,
             version=VERSION,
-            started=datetime.now(),
+            studio=lambda: self.studio,
+            data=self.paths.data,
+            results=self.paths.results,
+            record=self._record,
         )
-        frozen = {**snapshot.changed(), "sd_model_checkpoint": checked.checkpoint.name}
-        job = {"asked": asked, "request": request.to_json(), "options": frozen}
-        return self.queue.submit("txt2img", job, id=id, owner=owner)
+
+    def _script_desk(self) -> ScriptDesk:
+        return ScriptDesk(
+            scripts=self.scripts,
+            menus=self.menus,
+            cells=Cells(self.store),
+            options=self.options,
+            library=self.library,
+            check=self.desk.check,
+            studio=lambda: self.studio,
+            inputs=self.inputs,
+            upscalers=self.upscalers,
+            data=self.paths.data,
+            results=self.paths.results,
+            record=self._record,
+        )
+
+    def _extras_desk(self) -> ExtrasDesk:
+        return ExtrasDesk(
+            options=self.options,
+            steps=self.steps,
+            upscalers=self.upscalers,
+            faces=self.faces,
+            data=self.paths.data,
+            results=self.paths.results,
+            inputs=self.inputs,
+            moments=lambda: self.studio.moments,
+            record=self._record_extras,
+        )
+
+    def submit_extras(
+        self, request: Extras, uploads: Sequence[Upload] = (), *, id: str | None = None, owner: str = ""
+    ) -> str:
+        """Check postprocessing and its pictures and queue it -> job id. Raises BadRequest, NotFound."""
+        return self.extras.submit(self.queue, request, uploads, id=id, owner=owner)
+
+    def submit(
+        self,
+        request: Generation,
+        *,
+        script: str | None = None,
+        arguments: Sequence[Any] = (),
+        id: str | None = None,
+        owner: str = "",
+    ) -> str:
+        """Check a request (and the script that is to carry it out), freeze today's options with it and queue it -> job
+        id. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile.
+        """
+        asked = self.script_desk.asked(request, script, arguments) if script else self.desk.asked(request)
+        if id is not None and self._has(id, asked):
+            return id
+        row = self.script_desk.row(request, script, arguments) if script else self.desk.row(request)
+        return self.queue.submit(SCRIPT if script else request.kind, row, id=id, owner=owner)
 
     def _has(self, id: str, asked: JsonObject) -> bool:
         """Whether this very request was queued under this id before: asking twice makes one job."""
@@ -173,28 +278,24 @@ class App:
         except NotFound:
             return False
 
-    def _txt2img(self, job: JsonObject, control: Control) -> JsonObject:
-        """The queue's runner: a job's row -> its result."""
-        from modules.generate import run
-        from modules.generate.save import Album
+    def _tidied(self, runner: Runner) -> Runner:
+        """The runner, and after its work: forget results and input pictures that nobody needs any more."""
 
-        control.text("Starting")
-        job_id = control.job_id
-        options = Snapshot(self.options.registry).overlay(job["options"])
-        album = Album(
-            data=self.paths.data,
-            spool=self.paths.results / job_id,
-            moments=self.studio.moments,
-            record=functools.partial(self._record, job_id),
-        )
-        started = time.perf_counter()
-        result = run.txt2img(self.studio, Txt2Img.of_json(job["request"]), options, control, album)
-        seconds = time.perf_counter() - started
-        log.info("Job %s: %d pictures in %.2f s.", job_id, len(result["pictures"]), seconds)
-        _trim(self.paths.results, RESULTS_KEPT)
-        return {**result, "seconds": seconds}
+        def run(job: JsonObject, control: Control) -> JsonObject:
+            try:
+                return runner(job, control)
+            finally:
+                _trim(self.paths.results, RESULTS_KEPT)
+                self._sweep_inputs()
 
-    def _record(self, job_id: str, plan: Plan, kept: Kept) -> None:
+        return run
+
+    def _sweep_inputs(self) -> None:
+        """Forget pictures that no job waits for, but for the newest."""
+        waiting = self.queue.list(states=("pending", "running"), limit=WAITING_AT_MOST)
+        self.inputs.sweep({name for job in waiting for name in PICTURE.findall(json.dumps(job.request))})
+
+    def _record(self, job_id: str, kept: Kept, model: str) -> None:
         width, height = kept.size
         picture = Picture(
             job_id=job_id,
@@ -204,10 +305,15 @@ class App:
             seed=kept.seed,
             width=width,
             height=height,
-            model=plan.checkpoint.name,
+            model=model,
         )
         if kept.saved:
             self.history.add([picture])
+
+    def _record_extras(self, job_id: str, path: Path, infotext: str, size: tuple[int, int]) -> None:
+        width, height = size
+        picture = Picture(job_id=job_id, path=str(path), kind="extras", infotext=infotext, width=width, height=height)
+        self.history.add([picture])
 
     def _forget(self, jobs: list[Any]) -> None:
         for job in jobs:
@@ -221,12 +327,50 @@ class App:
             library=self.library,
             queue=self.queue,
             version=VERSION,
-            submit_txt2img=self.submit_txt2img,
+            submit=self.submit,
+            scripts=self.scripts,
+            inputs=self.inputs,
+            submit_extras=self.submit_extras,
+            submit_merge=functools.partial(self.merging.submit, self.queue),
+            upscalers=self.upscalers,
+            steps=self.steps,
+            faces=self.faces,
             memory=memory,
             count_tokens=lambda text: counted(text, TextPolicy.of(self.options.snapshot())),
             catalog=self.catalog,
+            styles=self.styles,
+            menus=self.menus,
+            networks=lambda: self.studio.networks,
+            embeddings=self._embeddings,
             allowed_folders=(self.paths.outputs, self.paths.results, *map(Path, self.flags.gradio_allowed_path)),
         )
+
+    def _menus(self) -> Menus:
+        """Names to choose from, for the page and for scripts."""
+        return Menus(
+            samplers=lambda: [row.name for row in self.catalog.samplers()],
+            schedulers=lambda: [row.label for row in self.catalog.schedulers()],
+            checkpoints=lambda: [entry.title for entry in self.library.checkpoints()],
+            find_checkpoint=lambda name: self.library.find(name).title,
+            find_sampler=self.catalog.find_sampler,
+            styles=lambda: list(self.styles.read()),
+            vaes=lambda: [file.name for file in self.library.vaes.all()],
+            upscalers=self.upscalers.names,
+            latent_upscalers=lambda: tuple(LATENT_MODES),
+        )
+
+    def _embeddings(self) -> tuple[list[Embedding], list[Embedding]]:
+        """Textual inversions that fit the chosen checkpoint's text encoders, and the others."""
+        from modules.loading import families, opening
+
+        found = self.studio.networks.embeddings.scan()
+        try:
+            checkpoint = self.library.chosen(self.options.snapshot()["sd_model_checkpoint"])
+            widths = families.text_widths(opening.header(checkpoint.path))
+        except EaselError:
+            widths = ()
+        fitting = [each for each in found if each.misfit(widths) is None]
+        return fitting, [each for each in found if each not in fitting]
 
     def _asgi(self) -> FastAPI:
         asgi: FastAPI = FastAPIOffline(title="Easel", version=VERSION, description="A1111's REST interface.")
@@ -281,6 +425,16 @@ def _paths(flags: Flags) -> Paths:
         lora_dir=flags.lora_dir,
         embeddings_dir=flags.embeddings_dir,
         hypernetwork_dir=flags.hypernetwork_dir,
+        upscaler_dirs={
+            "ESRGAN": flags.esrgan_models_path,
+            "BSRGAN": flags.bsrgan_models_path,
+            "RealESRGAN": flags.realesrgan_models_path,
+            "DAT": flags.dat_models_path,
+            "ScuNET": flags.scunet_models_path,
+            "SwinIR": flags.swinir_models_path,
+            "GFPGAN": flags.gfpgan_models_path,
+            "Codeformer": flags.codeformer_models_path,
+        },
         config=flags.ui_settings_file,
         ui_config=flags.ui_config_file,
         styles=flags.styles_file or None,

@@ -22,8 +22,9 @@ STAGES = (
     ("ruff format", ("-m", "ruff", "format", "--check", ".")),
     ("mypy", ("-m", "mypy")),
     ("import-linter", ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()")),
-    ("pytest", ("-m", "pytest")),
+    ("pytest", ("-m", "pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")),
 )
+"""Tests run on all cores; each process computes on one."""
 
 
 def main() -> int:
@@ -63,7 +64,7 @@ def run(name: str, command: list[str]) -> int:
     """Run one stage in the repository's root under its name -> its exit code."""
     say(f"\n=== {name}")
     began = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    code = subprocess.run(command, cwd=ROOT, env={"OMP_NUM_THREADS": "1", **os.environ}, check=False).returncode
     if code:
         say(f"=== {name} failed with exit code {code} after {time.monotonic() - began:.0f} s")
     return code

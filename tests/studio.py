@@ -16,8 +16,12 @@ from modules.generate import run
 from modules.generate.moments import Moments
 from modules.generate.request import Txt2Img
 from modules.generate.save import Album
+from modules.generate.studio import Studio
+from modules.imaging.inputs import Inputs
 from modules.loading.library import Library
 from modules.loading.shelf import Shelf
+from modules.loading.tiny import TinyFiles
+from modules.loading.upscale.catalog import Upscalers
 from modules.networks.apply import Networks
 from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import builtin
@@ -28,6 +32,10 @@ from tests.reference.cases import SHARED, SHIPPED
 MODELS = Path(__file__).resolve().parent / "reference" / "models"
 NETWORKS = next((root for root in (SHIPPED / "models", SHARED / "models") if (root / "Lora").is_dir()), MODELS)
 """Where the reference's networks lie: those shipped with the repository first."""
+
+
+OTHERS = sorted((SHARED / "models" / "Stable-diffusion").glob("*.safetensors"))
+"""Checkpoints of the other families, where the whole reference is there."""
 
 
 class Silent:
@@ -70,8 +78,13 @@ class Bench:
         self.folder = folder
         self.moments = Moments()
         self.registry = settings_table.registry()
-        self.library = Library([MODELS / "Stable-diffusion"], Store(folder / "bench.sqlite"))
-        self.studio = run.Studio(
+        self.library = Library(
+            [MODELS / "Stable-diffusion"],
+            Store(folder / "bench.sqlite"),
+            files=[path for path in OTHERS if path.name != "tiny-sd1.safetensors"],
+            vae_folders=[folder / "VAE", SHIPPED / "models" / "VAE", SHARED / "models" / "VAE"],
+        )
+        self.studio = Studio(
             library=self.library,
             catalog=builtin(),
             shelf=Shelf(device.choose(use_cpu=["all"])),
@@ -83,6 +96,9 @@ class Bench:
                 store=Store(folder / "networks.sqlite"),
             ),
             styles=StyleBook(root / "models" / "styles.csv" for root in (SHARED, SHIPPED)),
+            tiny=TinyFiles(folder / "VAE-taesd"),
+            upscalers=Upscalers({}, lambda part: device.choose(use_cpu=["all"])),
+            inputs=Inputs(folder / "inputs"),
             version="test",
         )
         self._jobs = itertools.count()
@@ -99,7 +115,7 @@ class Bench:
             record=lambda plan, kept: None,
         )
         settings = self.options({**request.override_settings, **options})
-        return run.txt2img(self.studio, request, settings, control or Silent(), album)
+        return run.make(self.studio, request, settings, control or Silent(), album)
 
     def images(self, request: Txt2Img, control: Silent | None = None, **options: Any) -> list[Image.Image]:
         """The pictures of a job, read back from their files."""

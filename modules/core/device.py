@@ -51,6 +51,15 @@ def choose(
     return Placement(device=device, dtype=half, vae_dtype=full if no_half_vae else half)
 
 
+def wide(placement: Placement) -> Placement:
+    """The same for a model whose numbers overflow float16: bfloat16 where the device has it, else float32."""
+    if placement.dtype != torch.float16:
+        return placement
+    cuda = placement.device.type == "cuda"
+    half = torch.bfloat16 if not cuda or torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    return dataclasses.replace(placement, dtype=half)
+
+
 def _accelerator(device_id: str | None) -> torch.device:
     if torch.cuda.is_available():
         index = int(device_id) if device_id is not None else 0

@@ -30,6 +30,7 @@ class NotFound(EaselError):
         self.kind = kind
         self.name = name
         self.field = field
+        self.hint = hint
 
 
 class DamagedFile(EaselError):

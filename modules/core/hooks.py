@@ -84,9 +84,29 @@ class Moment(Generic[T]):
                 moment = self.name or type(event).__name__
                 log.exception('%s: its listener for "%s" failed and was passed over.', listener.owner, moment)
 
+    def followed(self, then: Callable[[T], None]) -> Moment[T]:
+        """This moment as one piece of work sees it: `then` comes after all listeners, and what it raises comes through."""
+        return _Followed(self, then)
+
     def _keep(self, wanted: Callable[[Listener[T]], bool]) -> None:
         with self._guard:
             self._listeners = tuple(one for one in self._listeners if wanted(one))
+
+
+class _Followed(Moment[T]):
+    """See `Moment.followed`."""
+
+    def __init__(self, first: Moment[T], then: Callable[[T], None]) -> None:
+        super().__init__(first.name)
+        self._first = first
+        self._then = then
+
+    def __bool__(self) -> bool:
+        return True
+
+    def fire(self, event: T) -> None:
+        self._first.fire(event)
+        self._then(event)
 
 
 def all_moments(collection: object) -> dict[str, Moment[Any]]:

@@ -6,15 +6,21 @@ Making a `Paths` touches no file; `ensure` makes the folders that Easel writes t
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias
 
 from modules.core.errors import EaselError
 from modules.core.store import explain_disk
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
+
+UPSCALERS = ("ESRGAN", "RealESRGAN", "BSRGAN", "DAT", "HAT", "ScuNET", "SwinIR")
+FACES = ("GFPGAN", "Codeformer")
+"""Folders below models/, with A1111's spelling."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,7 +29,8 @@ class Paths:
 
     root: the repository; data: what the user's runs write (the same folder unless --data-dir is given); extensions:
     the user's, shipped_extensions: the repository's own (the same folder unless --data-dir is given); styles: files
-    of prompt styles, the first is the one written to; results: pictures that a job made without saving them.
+    of prompt styles, the first is the one written to; upscalers, faces: by the name of their folder below models;
+    results: pictures that a job made without saving them; inputs: pictures that jobs start from.
     """
 
     root: Path
@@ -31,9 +38,12 @@ class Paths:
     models: Path
     checkpoints: tuple[Path, ...]
     vae: tuple[Path, ...]
+    text_encoders: tuple[Path, ...]
     loras: tuple[Path, ...]
     embeddings: tuple[Path, ...]
     hypernetworks: tuple[Path, ...]
+    upscalers: Mapping[str, tuple[Path, ...]]
+    faces: Mapping[str, tuple[Path, ...]]
     outputs: Path
     extensions: Path
     shipped_extensions: Path
@@ -42,6 +52,7 @@ class Paths:
     styles: tuple[Path, ...]
     database: Path
     results: Path
+    inputs: Path
 
     @classmethod
     def make(
@@ -55,6 +66,7 @@ class Paths:
         lora_dir: PathLike | None = None,
         embeddings_dir: PathLike | None = None,
         hypernetwork_dir: PathLike | None = None,
+        upscaler_dirs: Mapping[str, PathLike | None] = MappingProxyType({}),
         config: PathLike | None = None,
         ui_config: PathLike | None = None,
         styles: PathLike | Sequence[PathLike] | None = None,
@@ -62,7 +74,8 @@ class Paths:
         """The layout for these flags; None or "" means A1111's default. Relative paths start at the current folder.
 
         ckpt_dir and vae_dir are searched besides the folders under models; lora_dir, embeddings_dir and
-        hypernetwork_dir take the place of theirs. models/LyCORIS and models/embeddings are searched if they exist.
+        hypernetwork_dir take the place of theirs. models/LyCORIS, models/embeddings, models/diffusion_models and
+        models/unet (transformers alone), models/text_encoders and models/CLIP are searched if they exist.
         """
         home = _absolute(root)
         data = _absolute(data_dir or home)
@@ -71,11 +84,18 @@ class Paths:
             root=home,
             data=data,
             models=models,
-            checkpoints=_folders(models / "Stable-diffusion", ckpt_dir),
+            checkpoints=_folders(
+                models / "Stable-diffusion", ckpt_dir, *map(_existing, (models / "diffusion_models", models / "unet"))
+            ),
             vae=_folders(models / "VAE", vae_dir),
+            text_encoders=_folders(
+                models / "text_encoder", *map(_existing, (models / "text_encoders", models / "CLIP"))
+            ),
             loras=_folders(lora_dir or models / "Lora", _existing(models / "LyCORIS")),
             embeddings=_folders(embeddings_dir or data / "embeddings", _existing(models / "embeddings")),
             hypernetworks=_folders(hypernetwork_dir or models / "hypernetworks"),
+            upscalers={name: _folders(models / name, upscaler_dirs.get(name)) for name in UPSCALERS},
+            faces={name: _folders(models / name, upscaler_dirs.get(name)) for name in FACES},
             outputs=data / "outputs",
             extensions=data / "extensions",
             shipped_extensions=home / "extensions",
@@ -84,6 +104,7 @@ class Paths:
             styles=_folders(*([styles] if isinstance(styles, str | os.PathLike) else styles or [data / "styles.csv"])),
             database=data / "easel.sqlite",
             results=data / "cache" / "results",
+            inputs=data / "cache" / "inputs",
         )
 
     def ensure(self) -> None:
@@ -96,13 +117,22 @@ class Paths:
             _make(folder)
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise EaselError(_refusal(f"The folder {folder} may not be written."))
-        searched = (*self.checkpoints, *self.vae, *self.loras, *self.embeddings, *self.hypernetworks)
+        searched = (
+            *self.checkpoints,
+            *self.vae,
+            *self.text_encoders,
+            *self.loras,
+            *self.embeddings,
+            *self.hypernetworks,
+            *itertools.chain(*self.upscalers.values(), *self.faces.values()),
+        )
         for folder in searched:
             if self.data in folder.parents:
                 _make(folder)
 
     def _own(self) -> tuple[Path, ...]:
-        return (self.data, self.outputs, self.results, self.extensions, self.config.parent, self.ui_config.parent)
+        made = (self.data, self.outputs, self.results, self.inputs, self.extensions)
+        return (*made, self.config.parent, self.ui_config.parent)
 
 
 def _make(folder: Path) -> None:

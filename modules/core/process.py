@@ -10,7 +10,9 @@ runs on both. Everything works on 0-dimensional tensors and never waits for the 
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple, Protocol
+import math
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -25,7 +27,13 @@ class Split(NamedTuple):
 
 
 class NoiseProcess(Protocol):
-    """What a sampler may ask about noise levels (all sigma are 0-dimensional tensors)."""
+    """What a sampler may ask about noise levels (all sigma are 0-dimensional tensors).
+
+    widens: noise adds to the latent's variance; where it does not, noise alone has variance 1 at the highest level.
+    """
+
+    @property
+    def widens(self) -> bool: ...
 
     def alpha(self, sigma: Tensor) -> Tensor:
         """Weight of the clean latent at noise level sigma: () -> ()."""
@@ -48,6 +56,8 @@ def log_snr(process: NoiseProcess, sigma: Tensor) -> Tensor:
 class VarianceExploding:
     """x = x0 + sigma * noise: diffusion in the coordinates of Karras et al. 2022 (https://arxiv.org/abs/2206.00364)."""
 
+    widens = True
+
     def alpha(self, sigma: Tensor) -> Tensor:
         return torch.ones_like(sigma)
 
@@ -64,6 +74,8 @@ class VarianceExploding:
 
 class RectifiedFlow:
     """x = (1 - sigma) * x0 + sigma * noise, sigma 0..1: Liu et al. 2022 (https://arxiv.org/abs/2209.03003)."""
+
+    widens = False
 
     def alpha(self, sigma: Tensor) -> Tensor:
         return 1 - sigma
@@ -98,6 +110,11 @@ class TrainedLevels:
         return float(self.sigmas[-1])
 
     @property
+    def solvable(self) -> float:
+        """The highest level at which log(alpha / sigma) has a value."""
+        return math.inf
+
+    @property
     def first_time(self) -> float:
         """The model time of the lowest level."""
         return 0.0
@@ -112,8 +129,23 @@ class TrainedLevels:
         """The kept share of the signal's power at each time (N,): 1 / (1 + sigma^2), DDPM's alpha bar."""
         return 1 / (1 + self.sigmas**2)
 
+    @property
+    def bends(self) -> bool:
+        """Whether options may bend the levels (`downcast`, `zero_terminal`)."""
+        return True
+
     def to(self, device: torch.device) -> TrainedLevels:
         return dataclasses.replace(self, sigmas=self.sigmas.to(device))
+
+    def sized(self, width: int, height: int, steps: int) -> TrainedLevels:
+        """The levels for a picture of so many pixels, made in so many steps."""
+        return self
+
+    def own(self, steps: int) -> Tensor:
+        """The levels (steps,) of the model's own schedule, without the last 0: k-diffusion's, equal steps of model time
+        from the highest level to the lowest.
+        """
+        return self.level_at(torch.linspace(self.last_time, self.first_time, steps))
 
     def time_at(self, sigma: Tensor, *, whole: bool = False) -> Tensor:
         """Noise level sigma () -> model time (), clamped to the trained range; whole: that of the nearest trained
@@ -155,6 +187,63 @@ class DistilledLevels(TrainedLevels):
     def level_at(self, time: Tensor) -> Tensor:
         """Teacher's time, any shape -> noise level, same shape; clamped to the distilled range."""
         return super().level_at(((time - (self.stride - 1)) / self.stride).clamp(0, len(self.sigmas) - 1))
+
+
+Stretch: TypeAlias = Callable[[int, int, int], float]
+"""(width, height, steps) -> shift; sides in pixels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FlowLevels(TrainedLevels):
+    """The levels of rectified flow, sigma = shift * u / (1 + (shift - 1) * u) for u = 1/N .. 1 (Esser et al. 2024, eq.
+    23). Its clock, as with all levels, counts entries; what networks are told is sigma itself.
+
+    shift: above 1 more of the steps are at strong noise; stretch: what it is for a picture of (width, height) pixels
+    made in so many steps. whole: the model's own schedule reaches 0 in equal steps of u; if not, it is k-diffusion's.
+    terminal: if not 0, that schedule is stretched so that its last step starts there.
+    """
+
+    shift: float = 1.0
+    stretch: Stretch | None = None
+    whole: bool = True
+    terminal: float = 0.0
+
+    @property
+    def bends(self) -> bool:
+        return False
+
+    @property
+    def solvable(self) -> float:
+        """Level 1 is noise alone."""
+        return float(self.sigmas[-2])
+
+    def sized(self, width: int, height: int, steps: int) -> FlowLevels:
+        if self.stretch is None:
+            return self
+        shift = self.stretch(width, height, steps)
+        return flow_levels(shift, stretch=self.stretch, whole=self.whole, terminal=self.terminal)
+
+    def own(self, steps: int) -> Tensor:
+        if not self.whole:
+            return super().own(steps)
+        sigmas = self.level_at(torch.linspace(self.last_time, -1.0, steps + 1)[:-1])
+        if not self.terminal or steps == 1:
+            return sigmas
+        return 1 - (1 - sigmas) * ((1 - self.terminal) / (1 - sigmas[-1]))
+
+
+def flow_levels(
+    shift: float = 1.0,
+    *,
+    stretch: Stretch | None = None,
+    whole: bool = True,
+    terminal: float = 0.0,
+    count: int = 1000,
+) -> FlowLevels:
+    """The levels of a rectified flow with this shift; see `FlowLevels`."""
+    share = torch.arange(1, count + 1, dtype=torch.float64) / count
+    sigmas = shift * share / (1 + (shift - 1) * share)
+    return FlowLevels(sigmas.float(), shift=shift, stretch=stretch, whole=whole, terminal=terminal)
 
 
 def distilled(teacher: TrainedLevels, *, stride: int = 20) -> DistilledLevels:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modules.core.types import JsonObject
+from modules.generate import hires_plan
 from modules.generate.plan import Plan
 from modules.prompts import infotext
 
@@ -15,22 +16,32 @@ def text_of(plan: Plan, index: int, extra: Mapping[str, Any]) -> str:
     request, options, checkpoint = plan.request, plan.options, plan.checkpoint
     varied = request.subseed_strength != 0
     resized = request.seed_resize_from_w > 0 and request.seed_resize_from_h > 0
+    given = {**plan.opening, **extra}
+    if plan.hires:
+        given |= hires_plan.told_words(plan.hires, index, plan.prompts[index], plan.negative_prompts[index])
     fields: dict[str, Any] = {
         "Steps": request.steps,
         "Sampler": plan.sampler.name,
         "Schedule type": plan.scheduler_label,
         "CFG scale": request.cfg_scale,
+        "Image CFG scale": plan.image_scale,
         "Seed": plan.seeds[index],
         "Size": f"{plan.width}x{plan.height}",
         "Model hash": checkpoint.hash if options["add_model_hash_to_info"] else None,
         "Model": checkpoint.short_name if options["add_model_name_to_info"] else None,
+        "VAE hash": plan.vae.hash if plan.vae and options["add_vae_hash_to_info"] else None,
+        "VAE": plan.vae.name if plan.vae and options["add_vae_name_to_info"] else None,
         "Variation seed": plan.subseeds[index] if varied else None,
         "Variation seed strength": request.subseed_strength if varied else None,
         "Seed resize from": f"{request.seed_resize_from_w}x{request.seed_resize_from_h}" if resized else None,
+        "Denoising strength": given.get("Denoising strength"),
+        "Conditional mask weight": options["inpainting_mask_weight"] if plan.shows_mask else None,
         "Clip skip": plan.text.skip if plan.text.skip > 1 else None,
         "ENSD": _noise_seed_delta(plan),
+        "Init image hash": plan.picture_hash,
         "RNG": options["randn_source"] if options["randn_source"] != "GPU" else None,
-        **extra,
+        "Tiling": True if plan.tiling else None,
+        **given,
         "Version": f"Easel {plan.version}" if options["add_version_to_infotext"] else None,
     }
     return infotext.write(plan.prompts[index], plan.negative_prompts[index], fields)
@@ -65,17 +76,17 @@ def info(plan: Plan, infotexts: list[str], *, extra: Mapping[str, Any], first: i
         "face_restoration_model": None,
         "sd_model_name": checkpoint.short_name,
         "sd_model_hash": checkpoint.hash,
-        "sd_vae_name": None,
-        "sd_vae_hash": None,
+        "sd_vae_name": plan.vae.name if plan.vae else None,
+        "sd_vae_hash": plan.vae.hash if plan.vae else None,
         "seed_resize_from_w": request.seed_resize_from_w,
         "seed_resize_from_h": request.seed_resize_from_h,
-        "denoising_strength": None,
-        "extra_generation_params": dict(extra),
+        "denoising_strength": request.denoising_strength,
+        "extra_generation_params": {**plan.opening, **extra},
         "index_of_first_image": first,
         "infotexts": infotexts,
         "styles": list(request.styles),
         "job_timestamp": plan.started.strftime("%Y%m%d%H%M%S"),
         "clip_skip": plan.text.skip,
-        "is_using_inpainting_conditioning": False,
+        "is_using_inpainting_conditioning": plan.shows_mask,
         "version": f"Easel {plan.version}",
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modules.generate.moments import Moments, NetworksApplied
@@ -23,8 +23,18 @@ class Equipped:
 
 def with_defaults(networks: Networks, work: Plan) -> Plan:
     """The plan with the networks that Settings add to every prompt."""
-    added = [prompt + networks.default_tags(network_tags.split(prompt)[1], work.options) for prompt in work.prompts]
-    return dataclasses.replace(work, prompts=tuple(added))
+
+    def added(prompts: Sequence[str]) -> tuple[str, ...]:
+        tags = (networks.default_tags(network_tags.split(prompt)[1], work.options) for prompt in prompts)
+        return tuple(prompt + more for prompt, more in zip(prompts, tags, strict=True))
+
+    hires = work.hires and dataclasses.replace(work.hires, prompts=added(work.hires.prompts))
+    return dataclasses.replace(work, prompts=added(work.prompts), hires=hires)
+
+
+def without_tags(prompts: Iterable[str]) -> tuple[str, ...]:
+    """The prompts' words."""
+    return tuple(network_tags.split(prompt)[0] for prompt in prompts)
 
 
 def equip(networks: Networks, moments: Moments, model: Model, work: Plan, batch: range, index: int) -> Equipped:
@@ -46,6 +56,12 @@ def equip(networks: Networks, moments: Moments, model: Model, work: Plan, batch:
         notes=tuple(dict.fromkeys((*work.notes, *facts.notes))),
     )
     return Equipped(told, tuple(event.prompts))
+
+
+def equip_also(networks: Networks, model: Model, work: Plan, batch: range) -> None:
+    """Put the networks of a batch on another model that works on it; what does not fit is left out."""
+    model.residency.use("text")
+    networks.apply(model, network_tags.split(work.prompts[batch.start])[1])
 
 
 def _in_front(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:

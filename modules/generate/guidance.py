@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from modules.generate.moments import Guided, ModelAnswered, ModelCalled, Moments
-from modules.loading.prediction import Predict
+from modules.loading.prediction import Given, Predict
+from modules.loading.text import Encoding
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,9 +54,12 @@ class GuidancePolicy:
 
 @dataclasses.dataclass(frozen=True)
 class Scheduled:
-    """A prompt that changes: entries (last call, its text's (tokens, width)) in order; calls count from 0."""
+    """A prompt that changes: entries (last call, what its text says) in order; calls count from 0."""
 
-    entries: tuple[tuple[int, Tensor], ...]
+    entries: tuple[tuple[int, Encoding], ...]
+
+    def at(self, call: int) -> Encoding:
+        return self.entries[self.index(call)][1]
 
     def index(self, call: int) -> int:
         """Which entry holds at a call. Beyond the last one the first holds again, as in A1111."""
@@ -67,12 +71,12 @@ class Scheduled:
 class Conditioning:
     """What the pictures of a batch should and should not show at one call, and an empty prompt to pad with.
 
-    positive (P, tokens, width): the prompts of all pictures, one or more each; owners (P,): whose they are, in order;
-    weights (P,); negative (B, tokens', width); empty (1, 77, width).
+    positive (P rows): the prompts of all pictures, one or more each; owners (P,): whose they are, in order; weights
+    (P,); negative (B rows); empty (1, 77, width).
     """
 
-    positive: Tensor
-    negative: Tensor
+    positive: Given
+    negative: Given
     empty: Tensor
     owners: tuple[int, ...]
     weights: tuple[float, ...]
@@ -92,23 +96,34 @@ class Conditioning:
 
     def padded(self, way: str) -> Conditioning:
         """Both of the same length: see `GuidancePolicy`."""
-        tokens, others = self.positive.shape[1], self.negative.shape[1]
+        positive, negative = self.positive.context, self.negative.context
+        tokens, others = positive.shape[1], negative.shape[1]
         if way == "v0":
-            return dataclasses.replace(self, negative=_repeated(self.negative, tokens)[:, :tokens])
+            return self._with(positive, _repeated(negative, tokens)[:, :tokens])
+        most = max(tokens, others)
+        return self._with(_filled(positive, self.empty, most), _filled(negative, self.empty, most))
+
+    def _with(self, positive: Tensor, negative: Tensor) -> Conditioning:
+        """The same with these contexts."""
         return dataclasses.replace(
             self,
-            positive=_filled(self.positive, self.empty, max(tokens, others)),
-            negative=_filled(self.negative, self.empty, max(tokens, others)),
+            positive=dataclasses.replace(self.positive, context=positive),
+            negative=dataclasses.replace(self.negative, context=negative),
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Program:
-    """What a batch's prompts say at every call. prompts: for each picture its prompts with their weights."""
+    """What a batch's prompts say at every call. prompts: for each picture its prompts with their weights.
+
+    ids: numbers that go with a prompt and with a negative one, (n,) each; concat (B, C', H, W): further input channels.
+    """
 
     prompts: tuple[tuple[tuple[Scheduled, float], ...], ...]
     negatives: tuple[Scheduled, ...]
     empty: Tensor
+    ids: tuple[Tensor, Tensor] | None = None
+    concat: Tensor | None = None
 
     def indices(self, call: int) -> tuple[int, ...]:
         """The entries that hold at a call: equal for two calls when nothing changes between them."""
@@ -117,13 +132,18 @@ class Program:
 
     def at(self, call: int) -> Conditioning:
         prompts = [(owner, *each) for owner, picture in enumerate(self.prompts) for each in picture]
+        owners = tuple(owner for owner, _, _ in prompts)
+        positive, negative = self.ids or (None, None)
         return Conditioning(
-            positive=_stacked([prompt.entries[prompt.index(call)][1] for _, prompt, _ in prompts]),
-            negative=_stacked([prompt.entries[prompt.index(call)][1] for prompt in self.negatives]),
+            positive=_given([prompt.at(call) for _, prompt, _ in prompts], positive, self._channels(owners)),
+            negative=_given([prompt.at(call) for prompt in self.negatives], negative, self.concat),
             empty=self.empty,
-            owners=tuple(owner for owner, _, _ in prompts),
+            owners=owners,
             weights=tuple(weight for _, _, weight in prompts),
         )
+
+    def _channels(self, owners: tuple[int, ...]) -> Tensor | None:
+        return None if self.concat is None else self.concat[list(owners)]
 
 
 class GuidedDenoiser:
@@ -146,6 +166,17 @@ class GuidedDenoiser:
         self.positive: Tensor | None = None
         self.negative: Tensor | None = None
         self._conditioning = self._fitted(program.at(0))
+
+    @property
+    def calls(self) -> int:
+        """How often the model was asked."""
+        return self._call
+
+    def hand_over(self, predict: Predict, program: Program) -> None:
+        """From now on ask another model, with what its encoders say of the prompts; calls go on counting."""
+        self._predict, self._program = predict, program
+        self._indices = program.indices(self._call)
+        self._conditioning = self._fitted(program.at(self._call))
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """x (B, C, H, W), sigma () -> guided guess of the clean latent (B, C, H, W)."""
@@ -178,7 +209,7 @@ class GuidedDenoiser:
 
     def _fitted(self, conditioning: Conditioning) -> Conditioning:
         way, note = self._policy.pad, {"empty": "Pad conds", "v0": "Pad conds v0"}.get(self._policy.pad, "")
-        uneven = conditioning.positive.shape[1] != conditioning.negative.shape[1]
+        uneven = conditioning.positive.context.shape[1] != conditioning.negative.context.shape[1]
         self.notes.pop(note, None)
         if not way or not uneven:
             return conditioning
@@ -192,8 +223,8 @@ class GuidedDenoiser:
         repeated = x if len(conditioning.owners) == len(x) else x[list(conditioning.owners)]
         if alone:
             return self._predict(repeated, sigma, positive), None
-        if self._policy.together and positive.shape[1] == negative.shape[1]:
-            both = self._predict(torch.cat([repeated, x]), sigma, torch.cat([positive, negative]))
+        if self._policy.together and positive.context.shape[1] == negative.context.shape[1]:
+            both = self._predict(torch.cat([repeated, x]), sigma, positive.beside(negative))
             return both[: len(repeated)], both[len(repeated) :]
         return self._predict(repeated, sigma, positive), self._predict(x, sigma, negative)
 
@@ -232,6 +263,17 @@ def _first(positive: Tensor, conditioning: Conditioning) -> Tensor:
     if len(conditioning.owners) == len(conditioning.negative):
         return positive
     return positive[[conditioning.owners.index(picture) for picture in range(len(conditioning.negative))]]
+
+
+def _given(texts: list[Encoding], ids: Tensor | None, concat: Tensor | None) -> Given:
+    """The texts as one batch; ids (n,) go with each."""
+    pooled = [text.pooled for text in texts if text.pooled is not None]
+    return Given(
+        context=_stacked([text.tokens for text in texts]),
+        pooled=torch.stack(pooled) if pooled else None,
+        ids=None if ids is None else ids.expand(len(texts), -1),
+        concat=concat,
+    )
 
 
 def _stacked(texts: list[Tensor]) -> Tensor:

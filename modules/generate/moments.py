@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from modules.generate.guidance import Conditioning, Program
     from modules.generate.plan import Plan
-    from modules.generate.request import Txt2Img
+    from modules.generate.request import Generation
+    from modules.imaging.overlay import Overlay
+    from modules.loading.loader import Model
     from modules.prompts.network_tags import Tag
 
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 class Planning:
     """The request, before anything is worked out from it. [before_process]"""
 
-    request: Txt2Img
+    request: Generation
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -72,12 +74,29 @@ class BatchReady:
 
 @dataclasses.dataclass(kw_only=True)
 class Sampling:
-    """Sampling is about to begin from x (B, C, H, W) along sigmas (steps + 1,). [process_before_every_sampling]"""
+    """Sampling is about to begin from x (B, C, H, W) along sigmas (steps + 1,): from `noise`, over `latents` of a picture
+    where there is one. [process_before_every_sampling]
+    """
 
     plan: Plan
     x: Tensor
     sigmas: Tensor
     program: Program
+    noise: Tensor
+    latents: Tensor | None
+    model: Model
+
+
+@dataclasses.dataclass(kw_only=True)
+class ExtraNoise:
+    """The latents of a picture (B, C, H, W) are noised and get extra noise, which is `noise` times the option
+    `img2img_extra_noise`. [on_extra_noise]
+    """
+
+    plan: Plan
+    noise: Tensor
+    latents: Tensor
+    noised: Tensor
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -112,6 +131,19 @@ class Guided:
 
 
 @dataclasses.dataclass(kw_only=True)
+class MaskBlending:
+    """Inpainting put a picture's latents back where the mask (1 = may change) is 0: `blended` is what comes of it.
+    sigma () is the noise level; None: sampling is at its end. [on_mask_blend]
+    """
+
+    current: Tensor
+    picture: Tensor
+    mask: Tensor
+    blended: Tensor
+    sigma: Tensor | None
+
+
+@dataclasses.dataclass(kw_only=True)
 class Sampled:
     """Finished latents (B, C, H, W) of a batch. [post_sample]"""
 
@@ -131,6 +163,24 @@ class Decoded:
 @dataclasses.dataclass(kw_only=True)
 class PictureReady:
     """One finished picture; `index` counts over all batches. [postprocess_image]"""
+
+    plan: Plan
+    index: int
+    image: Image.Image
+
+
+@dataclasses.dataclass(kw_only=True)
+class Overlaying:
+    """An inpainted picture's untouched rest is about to be laid over it; None: nothing is. [postprocess_maskoverlay]"""
+
+    plan: Plan
+    index: int
+    overlay: Overlay | None
+
+
+@dataclasses.dataclass(kw_only=True)
+class Composited:
+    """One finished picture with its untouched rest. [postprocess_image_after_composite]"""
 
     plan: Plan
     index: int
@@ -171,12 +221,16 @@ class Moments:
     networks_applied: Moment[NetworksApplied] = dataclasses.field(default_factory=lambda: Moment("networks_applied"))
     batch_ready: Moment[BatchReady] = dataclasses.field(default_factory=lambda: Moment("batch_ready"))
     sampling: Moment[Sampling] = dataclasses.field(default_factory=lambda: Moment("sampling"))
+    extra_noise: Moment[ExtraNoise] = dataclasses.field(default_factory=lambda: Moment("extra_noise"))
     model_called: Moment[ModelCalled] = dataclasses.field(default_factory=lambda: Moment("model_called"))
     model_answered: Moment[ModelAnswered] = dataclasses.field(default_factory=lambda: Moment("model_answered"))
     guided: Moment[Guided] = dataclasses.field(default_factory=lambda: Moment("guided"))
+    mask_blending: Moment[MaskBlending] = dataclasses.field(default_factory=lambda: Moment("mask_blending"))
     sampled: Moment[Sampled] = dataclasses.field(default_factory=lambda: Moment("sampled"))
     decoded: Moment[Decoded] = dataclasses.field(default_factory=lambda: Moment("decoded"))
     picture_ready: Moment[PictureReady] = dataclasses.field(default_factory=lambda: Moment("picture_ready"))
+    overlaying: Moment[Overlaying] = dataclasses.field(default_factory=lambda: Moment("overlaying"))
+    composited: Moment[Composited] = dataclasses.field(default_factory=lambda: Moment("composited"))
     saving: Moment[Saving] = dataclasses.field(default_factory=lambda: Moment("saving"))
     saved: Moment[Saved] = dataclasses.field(default_factory=lambda: Moment("saved"))
     finished: Moment[Finished] = dataclasses.field(default_factory=lambda: Moment("finished"))

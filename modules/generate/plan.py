@@ -10,34 +10,43 @@ import math
 import random
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from modules.core.errors import BadRequest
 from modules.core.noise import MAX_SEED, Seeds
+from modules.generate import course, hires_plan, inpaint, refiner, words
+from modules.generate.course import Course, flag, unless
 from modules.generate.guidance import GuidancePolicy
-from modules.generate.request import Txt2Img
+from modules.generate.hires_plan import Finder, Hires
+from modules.generate.refiner import Refiner
+from modules.generate.request import Generation, Img2Img, Txt2Img
 from modules.loading.library import Checkpoint, Library
-from modules.prompts import comments, editing, network_tags
+from modules.loading.vaes import VaeFile
 from modules.prompts.chunks import TextPolicy
 from modules.prompts.editing import Timeline
 from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import Catalog, Levels, Sampler, Scheduler
 
+Request = TypeVar("Request", bound=Generation)
+
 RANDOM_SEEDS = 4294967294
 """Random seeds are below this, as in A1111, so that they fit its 32-bit fields."""
-MOST_PROMPTS = 100
-"""Prompts that AND may join: the model is asked about each at every step."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything that is known before work starts. Tuples have one entry a picture, over all batches.
 
-    parameters: what the sampler takes (eta, s_churn …); extra: facts for the infotext under A1111's names, in its
-    order.
+    parameters: what the sampler takes (eta, s_churn …); opening, extra: facts for the infotext under A1111's names, in
+    its order, those before and behind what is said of networks. strength 0..1: how much of a given picture may change
+    (None: none is given); exact_steps: as many steps as asked for are done, whatever the strength. shows_mask: an
+    inpainting model, which is shown what may change; picture_hash: of the last picture given, where those are saved;
+    image_scale: how closely a model that edits pictures keeps to the one given. hires: the second pass, if there is
+    one to come; in the plan of a second pass earlier_calls are the model calls of the first, and scene is the size
+    (width, height) that a model is told where it is not the picture's.
     """
 
-    request: Txt2Img
+    request: Generation
     options: Mapping[str, Any]
     checkpoint: Checkpoint
     prompts: tuple[str, ...]
@@ -58,6 +67,24 @@ class Plan:
     notes: tuple[str, ...]
     started: datetime
     version: str
+    strength: float | None = None
+    exact_steps: bool = False
+    vae: VaeFile | None = None
+    opening: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    tiling: bool = False
+    shows_mask: bool = False
+    picture_hash: str | None = None
+    image_scale: float | None = None
+    hires: Hires | None = None
+    earlier_calls: int | None = None
+    scene: tuple[int, int] | None = None
+    refiner: Refiner | None = None
+
+    @property
+    def models(self) -> int:
+        """How many models take part."""
+        second = self.hires is not None and self.hires.checkpoint is not None
+        return 1 + second + (self.refiner is not None)
 
     @property
     def count(self) -> int:
@@ -65,14 +92,28 @@ class Plan:
         return len(self.seeds)
 
     @property
+    def steps(self) -> tuple[int, int]:
+        """(steps of the whole schedule, how many of the last of them are done), as A1111 counts them."""
+        asked = self.request.steps
+        if self.strength is None:
+            return asked, asked
+        share = min(self.strength, 0.999)
+        if self.exact_steps:
+            return (int(asked / share), asked) if share > 0 else (0, 0)
+        return asked, int(share * asked) + 1
+
+    @property
     def calls(self) -> int:
         """How often sampling is expected to ask the model."""
-        return self.request.steps * self.sampler.calls_per_step
+        return self.steps[1] * self.sampler.calls_per_step
 
     @property
     def timeline(self) -> Timeline:
-        """What the numbers in prompt editing count: model calls, as in A1111."""
-        return Timeline(steps=self.calls, old=self.options["use_old_scheduling"])
+        """What the numbers in prompt editing count: the model calls of all steps, as in A1111."""
+        calls, old = self.request.steps * self.sampler.calls_per_step, self.options["use_old_scheduling"]
+        if old and self.earlier_calls is not None:
+            return Timeline(steps=self.earlier_calls, old=True)
+        return Timeline(steps=calls, earlier=self.earlier_calls, old=old)
 
     def batches(self) -> Iterable[range]:
         """Indices of the pictures of each batch."""
@@ -94,70 +135,102 @@ class Plan:
         )
 
 
-def with_seeds(request: Txt2Img) -> Txt2Img:
+def with_seeds(request: Request) -> Request:
     """The request with -1 seeds replaced by random ones: a job that is run again makes the same pictures."""
     return dataclasses.replace(request, seed=_fixed(request.seed), subseed=_fixed(request.subseed))
 
 
 def make(
-    request: Txt2Img,
+    request: Generation,
     options: Mapping[str, Any],
     *,
     library: Library,
     catalog: Catalog,
     styles: StyleBook,
+    upscalers: Finder,
     version: str,
     started: datetime,
 ) -> Plan:
     """Answer every question of a request. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile."""
+    if isinstance(request, Txt2Img):
+        request = hires_plan.sized(request, options)
     _check(request)
     request = with_seeds(request)
-    sampler, joined = catalog.find_sampler(request.sampler_name)
-    chosen = joined or catalog.find_scheduler(request.scheduler or "Automatic")
-    scheduler = _automatic(sampler, catalog) if chosen.function is None else chosen
-    prompt, negative, notes = _prompts(request, options, styles)
+    if isinstance(request, Img2Img):
+        inpaint.check(request)
+        request = _one_each(request)
+    over_picture = isinstance(request, Img2Img)
+    way = course.planned(request, options, catalog, over_picture=over_picture)
+    text = words.asked(request, options, styles)
     count = request.batch_size * request.n_iter
-    parameters, parameter_notes = _parameters(request, options, sampler)
-    levels = Levels.of(options)
-    discards = "discard_next_to_last_sigma" in sampler.options
+    checkpoint = library.chosen(options["sd_model_checkpoint"])
+    hires = None
+    if isinstance(request, Txt2Img) and request.enable_hr:
+        hires = hires_plan.planned(
+            request, options, way, base=checkpoint, library=library, catalog=catalog, styles=styles, upscalers=upscalers
+        )
     return Plan(
         request=request,
         options=options,
-        checkpoint=library.chosen(options["sd_model_checkpoint"]),
-        prompts=(prompt,) * count,
-        negative_prompts=(negative,) * count,
+        checkpoint=checkpoint,
+        vae=library.vaes.chosen(checkpoint.path, options),
+        prompts=(text.prompt,) * count,
+        negative_prompts=(text.negative_prompt,) * count,
         seeds=tuple(request.seed + (0 if request.subseed_strength else index) for index in range(count)),
         subseeds=tuple(request.subseed + index for index in range(count)),
         width=request.width // 8 * 8,
         height=request.height // 8 * 8,
-        sampler=sampler,
-        scheduler=scheduler,
-        scheduler_label=scheduler.label if scheduler else "Automatic",
-        levels=levels,
-        discard_penultimate=discards or levels.discard_penultimate,
-        parameters=parameters,
-        guidance=GuidancePolicy.of(
-            options,
-            scale=request.cfg_scale * sampler.guidance,
-            both=sampler.shows_negative,
-            min_uncond=options["s_min_uncond"] if request.s_min_uncond is None else request.s_min_uncond,
-        ),
+        sampler=way.sampler,
+        scheduler=way.scheduler,
+        scheduler_label=way.label,
+        levels=way.levels,
+        discard_penultimate=way.discard_penultimate,
+        parameters=way.parameters,
+        guidance=way.guidance,
         text=TextPolicy.of(options),
         extra={
-            **_prompt_notes(options, Timeline(steps=request.steps * sampler.calls_per_step), prompt, negative),
-            **_flag("Discard penultimate sigma", levels.discard_penultimate and not discards),
+            **words.notes(options, Timeline(steps=request.steps * way.sampler.calls_per_step), *text[:2]),
             **_noise_schedule_notes(options),
-            **_schedule_notes(scheduler, levels, used=not sampler.scaled),
-            **_flag("SGM noise multiplier", options["sgm_noise_multiplier"] and not sampler.scaled),
-            **parameter_notes,
+            **({} if hires and hires.given else _sampling_notes(request, options, way)),
         },
-        notes=notes,
+        strength=request.denoising_strength if over_picture else None,
+        exact_steps=options["img2img_fix_steps"],
+        tiling=options["tiling"] if request.tiling is None else request.tiling,
+        hires=hires,
+        refiner=refiner.asked(request, options, checkpoint, library),
+        opening=hires.facts if hires else {},
+        notes=text.remarks,
         started=started,
         version=version,
     )
 
 
-def _check(request: Txt2Img) -> None:
+def _sampling_notes(request: Generation, options: Mapping[str, Any], way: Course) -> dict[str, Any]:
+    """What the infotext says of sampling, in A1111's order."""
+    alone = not isinstance(request, Img2Img)
+    return {
+        **flag("SGM noise multiplier", alone and options["sgm_noise_multiplier"] and not way.sampler.scaled),
+        **unless("Noise multiplier", noise_multiplier(request, options), 1.0),
+        **way.notes,
+    }
+
+
+def noise_multiplier(request: Generation, options: Mapping[str, Any]) -> float:
+    """How much stronger than usual the noise over a given picture is."""
+    if not isinstance(request, Img2Img):
+        return 1.0
+    own = request.initial_noise_multiplier
+    multiplier: float = options["initial_noise_multiplier"] if own is None else own
+    return multiplier
+
+
+def _one_each(request: Img2Img) -> Img2Img:
+    """Several pictures make a batch of one each."""
+    several = len(request.init_images) > 1
+    return dataclasses.replace(request, batch_size=len(request.init_images)) if several else request
+
+
+def _check(request: Generation) -> None:
     """What no later part could make sense of. Raises BadRequest naming the field."""
     whole = {"steps": 1, "batch_size": 1, "n_iter": 1, "width": 8, "height": 8, "seed": -1, "subseed": -1}
     for field, least in whole.items():
@@ -176,92 +249,7 @@ def _fixed(seed: int) -> int:
     return random.randrange(RANDOM_SEEDS) if seed == -1 else seed
 
 
-def _automatic(sampler: Sampler, catalog: Catalog) -> Scheduler | None:
-    """What "Automatic" means for a sampler: its own preference, or None for the model's schedule."""
-    preferred = sampler.options.get("scheduler")
-    return catalog.find_scheduler(preferred) if preferred else None
-
-
-def _prompts(request: Txt2Img, options: Mapping[str, Any], styles: StyleBook) -> tuple[str, str, tuple[str, ...]]:
-    """(prompt, negative prompt, remarks for the user), with styles and without comments."""
-    prompt, negative, unknown = styles.apply(request.styles, request.prompt, request.negative_prompt)
-    if options["enable_prompt_comments"]:
-        prompt, negative = comments.strip_comments(prompt), comments.strip_comments(negative)
-    if (joined := len(editing.subprompts(prompt))) > MOST_PROMPTS:
-        raise BadRequest(f"AND joins {joined} prompts; at most {MOST_PROMPTS} are possible.", field="prompt")
-    return prompt, negative, tuple(dict.fromkeys([*unknown, *remarks(negative)]))
-
-
-def remarks(negative: str) -> list[str]:
-    """What a negative prompt asks for in vain: A1111 reads networks there as text."""
-    tags = (tag for tag in network_tags.split(negative)[1] if tag.kind)
-    return [f"<{tag.word}:{':'.join(tag.positional)}> is only text in the negative prompt." for tag in tags]
-
-
-_SIGMA_NAMES = {"s_churn": "Sigma churn", "s_tmin": "Sigma tmin", "s_tmax": "Sigma tmax", "s_noise": "Sigma noise"}
-_ETA = {"eta_ancestral": ("Eta", 1.0), "eta_ddim": ("Eta DDIM", 0.0)}
-"""For each option: its name in the infotext and the value that goes without saying."""
-_SIGMA_DEFAULTS = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
-
-
-def _parameters(
-    request: Txt2Img, options: Mapping[str, Any], sampler: Sampler
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(what the sampler is called with, what the infotext says of it).
-
-    An option that was changed wins over the request's own field and is noted; the field alone is not: A1111's rule.
-    """
-    values: dict[str, Any] = {parameter: options[key] for parameter, key in sampler.settings.items()}
-    notes: dict[str, Any] = {}
-    if "eta" in sampler.parameters:
-        label, usual = _ETA[sampler.eta]
-        values["eta"] = options[sampler.eta] if request.eta is None else request.eta
-        if values["eta"] != usual:
-            notes[label] = values["eta"]
-    for name, default in _SIGMA_DEFAULTS.items():
-        if name not in sampler.parameters:
-            continue
-        option = options[name]
-        if name == "s_tmax":
-            option = option or math.inf
-        asked = getattr(request, name)
-        values[name] = default if asked is None or (name == "s_tmax" and not asked) else asked
-        if option != default:
-            values[name] = notes[_SIGMA_NAMES[name]] = option
-    return values, notes
-
-
 def _noise_schedule_notes(options: Mapping[str, Any]) -> dict[str, Any]:
     noise_schedule = options["sd_noise_schedule"]
-    notes = _flag("Downcast alphas_cumprod", options["use_downcasted_alpha_bar"])
+    notes = flag("Downcast alphas_cumprod", options["use_downcasted_alpha_bar"])
     return notes | ({"Noise Schedule": noise_schedule} if noise_schedule == "Zero Terminal SNR" else {})
-
-
-def _schedule_notes(scheduler: Scheduler | None, levels: Levels, *, used: bool) -> dict[str, Any]:
-    """used: the sampler asks the scheduler; otherwise its name is all there is to say."""
-    if scheduler is None or not used:
-        return {}
-    notes: dict[str, Any] = {"Schedule type": scheduler.label}
-    if levels.sigma_min:
-        notes["Schedule min sigma"] = levels.sigma_min
-    if levels.sigma_max:
-        notes["Schedule max sigma"] = levels.sigma_max
-    if scheduler.default_rho != -1 and levels.rho and levels.rho != scheduler.default_rho:
-        notes["Schedule rho"] = levels.rho
-    notes |= {name: getattr(levels, field) for name, field in scheduler.notes.items()}
-    return notes
-
-
-def _flag(name: str, value: bool) -> dict[str, Any]:
-    return {name: True} if value else {}
-
-
-def _prompt_notes(options: Mapping[str, Any], new: Timeline, prompt: str, negative: str) -> dict[str, Any]:
-    """What A1111 notes about how the prompts are read: only what makes a difference to them."""
-    prompts = [negative, *(text for text, _ in editing.subprompts(prompt))]
-    read = dataclasses.replace(new, old=options["use_old_scheduling"])
-    moved = read.old and any(editing.schedule(text, read) != editing.schedule(text, new) for text in (prompt, negative))
-    texts = (text for each in prompts for _, text in editing.schedule(each, read))
-    weighed = not options["use_old_emphasis_implementation"] and any(mark in text for text in texts for mark in "([")
-    notes = _flag("Old prompt editing timelines", moved)
-    return notes | ({"Emphasis": options["emphasis"]} if weighed and options["emphasis"] != "Original" else {})

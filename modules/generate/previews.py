@@ -13,27 +13,39 @@ from modules.generate.plan import Plan
 from modules.imaging import grids
 from modules.loading import preview
 from modules.loading.loader import Model
+from modules.loading.tiny import TinyFiles
 from modules.loading.vae import to_image
 
 if TYPE_CHECKING:
-    from modules.generate.run import Control
+    from modules.generate.studio import Control
 
 
 class Watch:
-    """An `OnStep`. `latest` (B, C, H, W) is the newest guess of the clean latents."""
+    """An `OnStep`. `latest` (B, C, H, W) is the newest guess of the clean latents; done: steps before this pass."""
 
     latest: Tensor
 
-    def __init__(self, model: Model, plan: Plan, denoise: GuidedDenoiser, control: Control) -> None:
+    def __init__(
+        self,
+        model: Model,
+        plan: Plan,
+        denoise: GuidedDenoiser,
+        control: Control,
+        tiny: TinyFiles,
+        *,
+        done: int = 0,
+    ) -> None:
         self._model = model
         self._plan = plan
         self._denoise = denoise
         self._control = control
+        self._tiny = tiny
+        self._done = done
         self._every = plan.options["show_progress_every_n_steps"] if plan.options["live_previews_enable"] else -1
 
     def __call__(self, step: int, x: Tensor, sigma: Tensor, denoised: Tensor) -> None:
         self.latest = denoised
-        self._control.step(step + 1)
+        self._control.step(self._done + step + 1)
         if self._control.interrupted or self._control.skipped:
             raise Interrupted
         if self._every > 0 and step % self._every == 0 and self._control.watched():
@@ -53,6 +65,11 @@ class Watch:
         return denoised if chosen is None else chosen
 
     def _look(self, latent: Tensor) -> Image.Image:
-        if self._plan.options["show_progress_type"] == "Full" and self._model.residency.mode == "normal":
-            return to_image(self._model.vae.decode(latent))
-        return preview.linear(latent, self._model.family.latent)
+        model, way = self._model, self._plan.options["show_progress_type"]
+        if way == "Full" and model.residency.mode == "normal":
+            return to_image(model.vae.decode(latent))
+        if way == "TAESD":
+            decode = self._tiny.decode_with(model.family, self._plan.checkpoint.short_name, latent.device)
+            if decode is not None:
+                return to_image(decode(latent))
+        return preview.linear(latent, model.family.latent)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from modules.core.errors import BadRequest
 from modules.core.types import JsonObject
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Txt2Img:
-    """One text-to-image job. Names and defaults are A1111's; None means "as the options say".
+class Generation:
+    """What every request has. Names and defaults are A1111's; None means "as the options say".
 
     steps 1..10000; width, height in pixels, multiples of 8, 64..; cfg_scale >= 1 usual; seed and subseed -1 = random;
-    subseed_strength 0..1; batch_size pictures at once, n_iter times.
+    subseed_strength 0..1; batch_size pictures at once, n_iter times. tiling: opposite edges fit together.
+    refiner_checkpoint takes over when refiner_switch_at (0..1) of sampling is done.
     """
+
+    kind: ClassVar[str] = ""
 
     prompt: str = ""
     negative_prompt: str = ""
@@ -34,6 +37,10 @@ class Txt2Img:
     cfg_scale: float = 7.0
     width: int = 512
     height: int = 512
+    tiling: bool | None = None
+    denoising_strength: float | None = None
+    refiner_checkpoint: str | None = None
+    refiner_switch_at: float | None = None
     eta: float | None = None
     s_min_uncond: float | None = None
     s_churn: float | None = None
@@ -45,17 +52,86 @@ class Txt2Img:
     override_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
-        """The request as plain JSON; `Txt2Img.of_json` is its inverse."""
-        return dataclasses.asdict(self) | {
-            "styles": list(self.styles),
-            "override_settings": dict(self.override_settings),
-        }
+        """The request as plain JSON; `of_json` is its inverse."""
+        values = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
-    def of_json(cls, data: Mapping[str, Any]) -> Txt2Img:
+    def of_json(cls, data: Mapping[str, Any]) -> Self:
         """Unknown fields raise `BadRequest`: a job written by a newer Easel is refused, not half understood."""
         known = {field.name for field in dataclasses.fields(cls)}
         for name in data:
             if name not in known:
-                raise BadRequest(f'txt2img has no field "{name}".', field=name)
-        return cls(**{**data, "styles": tuple(data.get("styles", ()))})
+                raise BadRequest(f'{cls.kind} has no field "{name}".', field=name)
+        values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in data.items()}
+        return cls(**values)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Txt2Img(Generation):
+    """One text-to-image job.
+
+    enable_hr: hires fix, a second pass of hr_second_pass_steps (0 = as many) over the enlarged first picture, of which
+    it changes denoising_strength 0..1. It is enlarged hr_scale times, or to hr_resize_x and _y pixels (0 = from the
+    other one), by hr_upscaler. hr_checkpoint_name .. hr_negative_prompt: None and "" are those of the first pass.
+    firstphase_width and _height, if not 0, are the size of the first pass (older than hr_scale). firstpass_image: a
+    picture, by the name that the studio's `Inputs` gave it, in the first pass's place.
+    """
+
+    kind: ClassVar[str] = "txt2img"
+
+    enable_hr: bool = False
+    firstphase_width: int = 0
+    firstphase_height: int = 0
+    hr_scale: float = 2.0
+    hr_upscaler: str | None = None
+    hr_second_pass_steps: int = 0
+    hr_resize_x: int = 0
+    hr_resize_y: int = 0
+    hr_checkpoint_name: str | None = None
+    hr_sampler_name: str | None = None
+    hr_scheduler: str | None = None
+    hr_prompt: str = ""
+    hr_negative_prompt: str = ""
+    firstpass_image: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Img2Img(Generation):
+    """One image-to-image job. Pictures are names that the studio's `Inputs` gave them.
+
+    init_images: one for the whole batch, or one for each of its pictures; denoising_strength 0 (nothing changes) .. 1;
+    resize_mode: see `imaging.resize.Mode`. mask: white may change, None = everything; blurred by mask_blur_x and _y
+    pixels; mask_round: only black and white reach the latents. inpainting_fill: what the masked part begins as
+    (0 colours around it, 1 the picture, 2 noise, 3 nothing); inpaint_full_res: the masked part alone is worked on, at
+    full size, with inpaint_full_res_padding pixels around it; inpainting_mask_invert: black may change instead;
+    latent_mask takes the mask's place in the latents. soft_inpainting: the six numbers of `generate.soft`, () = off.
+    image_cfg_scale: how closely instruct-pix2pix keeps to the picture.
+    """
+
+    kind: ClassVar[str] = "img2img"
+
+    init_images: tuple[str, ...] = ()
+    denoising_strength: float | None = 0.75
+    resize_mode: int = 0
+    image_cfg_scale: float | None = None
+    mask: str | None = None
+    mask_blur_x: int = 4
+    mask_blur_y: int = 4
+    mask_round: bool = True
+    inpainting_fill: int = 0
+    inpaint_full_res: bool = True
+    inpaint_full_res_padding: int = 0
+    inpainting_mask_invert: int = 0
+    initial_noise_multiplier: float | None = None
+    latent_mask: str | None = None
+    soft_inpainting: tuple[float, ...] = ()
+
+    @property
+    def mask_blur(self) -> int | None:
+        """The blur where it is the same along both axes."""
+        return self.mask_blur_x if self.mask_blur_x == self.mask_blur_y else None
+
+
+KINDS: Mapping[str, type[Generation]] = {each.kind: each for each in (Txt2Img, Img2Img)}
+"""Kind of a job -> its request."""

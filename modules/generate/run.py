@@ -1,106 +1,72 @@
-"""A text-to-image job from its request to files on disk. This file is the story; the parts are its neighbours."""
+"""A job from its request to files on disk. This file is the story; the parts are its neighbours."""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from modules.core.errors import EaselError, Interrupted
-from modules.core.noise import PictureNoise
+from modules.core.errors import EaselError
 from modules.core.types import JsonObject
-from modules.generate import equip, levels, moments, plan, previews, program
-from modules.generate.guidance import GuidedDenoiser, Program
-from modules.generate.moments import Moments
+from modules.generate import equip, hires, hires_plan, img2img, moments, pixels, plan, program, sampling, soft
+from modules.generate.guidance import Program
+from modules.generate.handoff import Read
 from modules.generate.plan import Plan
-from modules.generate.request import Txt2Img
+from modules.generate.request import Generation
 from modules.generate.save import Album
-from modules.loading.library import Library
+from modules.generate.studio import Control, Studio
 from modules.loading.loader import Model
-from modules.loading.prediction import denoised_from_eps
-from modules.loading.shelf import Shelf
 from modules.loading.vae import to_image
-from modules.networks.apply import Networks
-from modules.prompts.styles import StyleBook
-from modules.samplers.catalog import Catalog
-
-log = logging.getLogger(__name__)
 
 
-class Control(Protocol):
-    """What running work tells the world and asks of it (`modules.jobs` has the real one)."""
-
-    @property
-    def interrupted(self) -> bool: ...
-    @property
-    def skipped(self) -> bool: ...
-    def begin(self, *, batches: int, steps: int) -> None: ...
-    def batch(self, index: int) -> None: ...
-    def step(self, done: int) -> None: ...
-    def text(self, text: str) -> None: ...
-    def watched(self) -> bool: ...
-    def preview(self, image: Image.Image) -> None: ...
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Studio:
-    """What making pictures needs from the rest of the house."""
-
-    library: Library
-    catalog: Catalog
-    shelf: Shelf
-    moments: Moments
-    networks: Networks
-    styles: StyleBook
-    version: str
-    clock: Callable[[], datetime] = datetime.now
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Sample:
-    """Latents (B, C, H, W) of a batch, what the infotext should say of them, and whether sampling came to its end."""
-
-    latents: Tensor
-    extra: Mapping[str, Any]
-    complete: bool
-
-
-def txt2img(studio: Studio, request: Txt2Img, options: Mapping[str, Any], control: Control, album: Album) -> JsonObject:
+def make(studio: Studio, request: Generation, options: Mapping[str, Any], control: Control, album: Album) -> JsonObject:
     """Make the pictures of a request -> the job's result (pictures with path and infotext, info, comments).
 
     Interrupted work keeps what is there. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile, EaselError.
     """
+    studio = soft.listening(studio, request)
     work = _planned(studio, request, options)
     control.text("Loading the model")
-    model = studio.shelf.get(work.checkpoint, keep=options["sd_checkpoint_cache"])
+    model = studio.model(work, others=work.models - 1)
     control.text("")
-    control.begin(batches=work.request.n_iter, steps=work.request.steps)
+    control.begin(batches=work.request.n_iter, steps=hires.steps(work))
     with torch.inference_mode():
+        work, start = img2img.begun(studio, model, work, album.add_input)
         for index, batch in enumerate(work.batches()):
             if control.interrupted:
                 break
             control.batch(index)
+            model = studio.model(work, others=work.models - 1)  # a refiner may have taken its place
             work = _starting(studio, work, index, batch)
             equipped = equip.equip(studio.networks, studio.moments, model, work, batch, index)
             work = equipped.plan
             prompts = _encoded(studio, model, work, equipped.prompts, batch, index)
-            sample = _sampled(studio, model, work, batch, prompts, control)
-            pixels = _decoded(studio, model, work, index, sample.latents)
-            for number, picture in zip(batch, pixels, strict=True):
-                image = _finished(studio, work, number, picture)
-                album.add(work, number, image, sample.extra, complete=sample.complete)
+            read = _reading(studio, work, equipped.prompts, batch, index)
+            early = hires.early(model, work, batch)
+            if (given := hires.first_picture(studio, work)) is not None:
+                sample = hires.given(studio, model, work, given)
+            else:
+                sample = sampling.sample(studio, model, work, batch, prompts, control, start.begin, read=read)
+            if work.hires:
+                first = hires.First(sample=sample, picture=given, prompts=early)
+                work, sample = hires.again(studio, work, batch, index, first, control, album.aside)
+            decoded = _decoded(studio, sample.model, work, index, sample.latents)
+            for number, picture in zip(batch, decoded, strict=True):
+                extra, image = {**sample.extra, **pixels.decoder_note(work)}, _finished(studio, work, number, picture)
+                done = img2img.finished(studio, work, start, number, image, extra, album)
+                album.add(work, number, done.image, extra, complete=sample.complete)
+                img2img.add_masks(work, number, done, extra, album)
+    work = dataclasses.replace(work, notes=(*work.notes, *model.vae.told()))
     result = album.close(work)
     studio.moments.finished.fire(moments.Finished(plan=work, result=result))
     return result
 
 
-def _planned(studio: Studio, request: Txt2Img, options: Mapping[str, Any]) -> Plan:
+def _planned(studio: Studio, request: Generation, options: Mapping[str, Any]) -> Plan:
     planning = moments.Planning(request=request)
     studio.moments.planning.fire(planning)
     work = plan.make(
@@ -109,10 +75,16 @@ def _planned(studio: Studio, request: Txt2Img, options: Mapping[str, Any]) -> Pl
         library=studio.library,
         catalog=studio.catalog,
         styles=studio.styles,
+        upscalers=studio.upscalers,
         version=studio.version,
         started=studio.clock(),
     )
-    work = dataclasses.replace(work, checkpoint=studio.library.hashed(work.checkpoint))
+    work = dataclasses.replace(
+        work, checkpoint=studio.library.hashed(work.checkpoint), vae=studio.library.vaes.hashed(work.vae)
+    )
+    if work.hires and work.hires.checkpoint:
+        found = hires_plan.with_checkpoint(work.hires, studio.library.hashed(work.hires.checkpoint))
+        work = dataclasses.replace(work, hires=found, opening={**work.opening, **found.facts})
     work = equip.with_defaults(studio.networks, work)
     planned = moments.Planned(plan=work)
     studio.moments.planned.fire(planned)
@@ -137,13 +109,24 @@ def _starting(studio: Studio, work: Plan, index: int, batch: range) -> Plan:
     def spliced(whole: tuple[Any, ...], new: list[Any]) -> tuple[Any, ...]:
         return (*whole[: batch.start], *new, *whole[batch.stop :])
 
-    return dataclasses.replace(
+    changed = dataclasses.replace(
         work,
         prompts=spliced(work.prompts, event.prompts),
         negative_prompts=spliced(work.negative_prompts, event.negative_prompts),
         seeds=spliced(work.seeds, event.seeds),
         subseeds=spliced(work.subseeds, event.subseeds),
     )
+    return hires.following(work, changed)
+
+
+def _reading(studio: Studio, work: Plan, prompts: tuple[str, ...], batch: range, index: int) -> Read:
+    """How another model than the one it begins with is told of a batch."""
+
+    def read(model: Model) -> Program:
+        equip.equip_also(studio.networks, model, work, batch)
+        return _encoded(studio, model, work, prompts, batch, index)
+
+    return read
 
 
 def _encoded(studio: Studio, model: Model, work: Plan, prompts: tuple[str, ...], batch: range, index: int) -> Program:
@@ -153,41 +136,17 @@ def _encoded(studio: Studio, model: Model, work: Plan, prompts: tuple[str, ...],
     event = moments.BatchReady(
         plan=work,
         index=index,
-        program=program.encoded(model.text, prompts, work.negative_prompts[part], work.text, work.timeline),
+        program=program.encoded(
+            model.text,
+            prompts,
+            work.negative_prompts[part],
+            work.text,
+            work.timeline,
+            program.told(model.family, work),
+        ),
     )
     studio.moments.batch_ready.fire(event)
     return event.program
-
-
-def _sampled(studio: Studio, model: Model, work: Plan, batch: range, prompts: Program, control: Control) -> Sample:
-    """Sample a batch; interrupted sampling gives its newest guess."""
-    facts, trained = model.family.latent, levels.trained(work, model.levels)
-    shape = (facts.channels, work.height // facts.factor, work.width // facts.factor)
-    sigmas = levels.visited(work, trained)
-    noise = PictureNoise(work.noise(batch, facts.factor), shape, model.placement.device)
-    x = noise.first() * levels.starting(work, sigmas)
-    event = moments.Sampling(plan=work, x=x, sigmas=sigmas, program=prompts)
-    studio.moments.sampling.fire(event)
-    denoise = GuidedDenoiser(
-        denoised_from_eps(model.network, trained, whole_times=work.options["enable_quantization"]),
-        event.program,
-        work.guidance,
-        calls=work.calls,
-        moments=studio.moments,
-    )
-    watch, complete = previews.Watch(model, work, denoise, control), True
-    model.residency.use("denoiser")
-    parameters = {**work.parameters, **levels.facts(work, trained)}
-    try:
-        latents = work.sampler.run(
-            denoise, event.x, event.sigmas, process=model.process, noise=noise, on_step=watch, **parameters
-        )
-        latents = levels.finished(work, latents, event.sigmas)
-    except Interrupted:
-        latents, complete = watch.latest, False
-    sampled = moments.Sampled(plan=work, latents=latents)
-    studio.moments.sampled.fire(sampled)
-    return Sample(latents=sampled.latents, extra={**work.extra, **denoise.notes}, complete=complete)
 
 
 def _decoded(studio: Studio, model: Model, work: Plan, index: int, latents: Tensor) -> list[Tensor]:
@@ -196,7 +155,8 @@ def _decoded(studio: Studio, model: Model, work: Plan, index: int, latents: Tens
             f"{work.checkpoint.title} produced numbers that are not finite. Start with --no-half, or take another file."
         )
     model.residency.use("vae")
-    decoded = moments.Decoded(plan=work, index=index, pixels=[model.vae.decode(latent) for latent in latents])
+    decode = pixels.decoder(studio, model, work)
+    decoded = moments.Decoded(plan=work, index=index, pixels=[decode(latent) for latent in latents])
     studio.moments.decoded.fire(decoded)
     return decoded.pixels
 

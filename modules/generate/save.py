@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 
@@ -26,7 +26,7 @@ class Kept:
     path: Path
     infotext: str
     saved: bool
-    kind: Kind
+    kind: Literal["sample", "grid", "mask"]
     seed: int
     size: tuple[int, int]
 
@@ -73,11 +73,47 @@ class Album:
         self._images.append(image)
         self._kept.append(self._write(plan, index, image, infotext, kind="sample", saved=saved))
 
+    def aside(self, plan: Plan, index: int, image: Image.Image, extra: Mapping[str, Any], suffix: str) -> None:
+        """Save picture `index` as it is half-way, its file name ending with `suffix`; it is no part of the result."""
+        if plan.options["samples_save"] and not plan.request.do_not_save_samples:
+            infotext = describe.text_of(plan, index, extra)
+            self._write(plan, index, image, infotext, kind="sample", saved=True, suffix=suffix)
+
+    def add_mask(
+        self,
+        plan: Plan,
+        index: int,
+        image: Image.Image,
+        extra: Mapping[str, Any],
+        *,
+        suffix: str,
+        shown: bool,
+        saved: bool,
+    ) -> None:
+        """What was inpainted of picture `index`. shown: it is part of the result; saved: and lies beside the picture,
+        its file name ending with `suffix`, if that is saved.
+        """
+        saved = saved and plan.options["samples_save"] and not plan.request.do_not_save_samples
+        if not (shown or saved):
+            return
+        infotext = describe.text_of(plan, index, extra) if saved else ""
+        kept = self._write(plan, index, image, infotext, kind="sample", saved=saved, suffix=suffix)
+        if shown:
+            self._images.append(image)
+            self._kept.append(dataclasses.replace(kept, kind="mask"))
+
+    def add_input(self, plan: Plan, image: Image.Image, name: str) -> None:
+        """Keep a picture that the job starts from, under this name, where the option `outdir_init_images` says."""
+        policy, now = SavePolicy.of(plan.options, tab=plan.request.kind), self._clock()
+        folder = self._data / plan.options["outdir_init_images"]
+        texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
+        saving.save(image, None, folder=folder, name=_facts(plan, 0), policy=policy, now=now, stem=name, texts=texts)
+
     def close(self, plan: Plan) -> JsonObject:
         """Make the grid if one is wanted -> the job's result."""
         grid = self._grid(plan)
         kept = [grid, *self._kept] if grid else self._kept
-        infotexts = [each.infotext for each in kept]
+        infotexts = [each.infotext for each in kept if each.kind != "mask"]
         extra = self._extra or plan.extra
         return {
             "pictures": [each.to_json() for each in kept],
@@ -91,21 +127,26 @@ class Album:
         unwanted = plan.request.do_not_save_grid or not (options["return_grid"] or options["grid_save"])
         if unwanted or few or not self._images:
             return None
-        policy = SavePolicy.of(options, kind="grid")
+        policy = SavePolicy.of(options, kind="grid", tab=plan.request.kind)
         picture = grids.grid(self._images, policy=policy, batch_size=plan.request.batch_size)
         infotext = self._kept[0].infotext
         kept = self._write(plan, 0, picture, infotext, kind="grid", saved=options["grid_save"])
         return kept if options["return_grid"] else None
 
-    def _write(self, plan: Plan, index: int, image: Image.Image, infotext: str, *, kind: Kind, saved: bool) -> Kept:
+    def _write(
+        self, plan: Plan, index: int, image: Image.Image, infotext: str, *, kind: Kind, saved: bool, suffix: str = ""
+    ) -> Kept:
         event = Saving(image=image, infotext=infotext)
         self._moments.saving.fire(event)
-        policy, now, facts = SavePolicy.of(plan.options, kind=kind), self._clock(), _facts(plan, index)
+        policy = SavePolicy.of(plan.options, kind=kind, tab=plan.request.kind)
+        now, facts = self._clock(), _facts(plan, index)
         if saved:
             folder = filenames.folder(self._data, policy, facts, image=event.image, now=now)
         else:
             folder, policy = self._spool, dataclasses.replace(policy, **_SPOOLED)
-        done = saving.save(event.image, event.infotext, folder=folder, name=facts, policy=policy, now=now)
+        done = saving.save(
+            event.image, event.infotext, folder=folder, name=facts, policy=policy, now=now, suffix=suffix
+        )
         self._moments.saved.fire(Saved(path=done.path, infotext=event.infotext))
         kept = Kept(
             path=done.path,
@@ -138,6 +179,7 @@ def _facts(plan: Plan, index: int) -> NameFacts:
         scheduler=plan.scheduler_label,
         model_name=plan.checkpoint.short_name,
         model_hash=plan.checkpoint.hash,
+        vae_filename=plan.vae.name if plan.vae else None,
         clip_skip=plan.text.skip,
         job_timestamp=plan.started.strftime("%Y%m%d%H%M%S"),
         batch_index=index % size,

@@ -10,8 +10,9 @@ import contextlib
 import dataclasses
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
@@ -60,16 +61,20 @@ def read(source: bytes | Path | Image.Image) -> Metadata:
         return Metadata(infotext=infotext, items=items, size=image.size)
 
 
-def encode(image: Image.Image, infotext: str | None, policy: SavePolicy) -> bytes:
+def encode(
+    image: Image.Image, infotext: str | None, policy: SavePolicy, texts: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     """The picture as a file of `policy.format`, with the infotext inside if the policy wants it.
 
-    Transparency is lost in JPEG. Raises `BadRequest` when the format cannot hold the picture (see `fitting`).
+    texts: further texts by name, which only PNG holds. Transparency is lost in JPEG. Raises `BadRequest` when the
+    format cannot hold the picture (see `fitting`).
     """
     name = _pillow_name(policy.format)
     text = _storable(infotext) if infotext and policy.enable_pnginfo else ""
+    more = {key: _storable(value) for key, value in texts.items()} if policy.enable_pnginfo else {}
     target = io.BytesIO()
     try:
-        _convertible(image, name).save(target, format=name, **_arguments(name, text, policy))
+        _convertible(image, name).save(target, format=name, **_arguments(name, text, policy, more))
     except (ValueError, OSError, KeyError) as error:
         what = f"A {image.width}x{image.height} picture cannot be written as {policy.format}: {error}."
         raise BadRequest(what, field="samples_format") from error
@@ -102,12 +107,12 @@ def _convertible(image: Image.Image, name: str) -> Image.Image:
     return image
 
 
-def _arguments(name: str, text: str, policy: SavePolicy) -> dict[str, Any]:
+def _arguments(name: str, text: str, policy: SavePolicy, texts: Mapping[str, str]) -> dict[str, Any]:
     """Keyword arguments of Pillow's `save`."""
     if name == "png":
         chunks = PngInfo()
-        if text:
-            chunks.add_text(PARAMETERS, text)
+        for key, value in {**({PARAMETERS: text} if text else {}), **texts}.items():
+            chunks.add_text(key, value)
         return {"pnginfo": chunks}
     if name == "gif":
         return {"comment": text.encode()} if text else {}

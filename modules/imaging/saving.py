@@ -14,8 +14,9 @@ import hashlib
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from PIL import Image
 
@@ -49,21 +50,27 @@ def save(
     name: NameFacts,
     policy: SavePolicy,
     now: datetime.datetime,
+    stem: str = "",
+    suffix: str = "",
+    texts: Mapping[str, str] = MappingProxyType({}),
 ) -> Saved:
     """Write the picture into exactly this folder (made if missing; see `filenames.folder`) under its own name.
 
-    A picture that the policy's format cannot hold becomes a PNG. Raises `EaselError` with folder, reason and way out
-    when the disk cannot be written, `BadRequest` when the picture cannot be encoded.
+    stem: the file's name without ending, instead of one that the policy makes; suffix: goes behind a made name; texts:
+    further texts for a PNG. A picture that the policy's format cannot hold becomes a PNG. Raises `EaselError` with
+    folder, reason and way out when the disk cannot be written, `BadRequest` when the picture cannot be encoded.
     """
     policy = png.fitting(image, infotext, policy)
-    data = png.encode(image, infotext, policy)
+    data = png.encode(image, infotext, policy, texts)
     decoration = filenames.decoration(policy, name, image=image, now=now)
     with _plainly(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if policy.add_number or not decoration:
-            path = _write_numbered(folder, decoration, data, policy)
+        if stem:
+            path = _write_named(folder / f"{filenames.component(stem) or '_'}.{policy.format}", data, policy)
+        elif policy.add_number or not decoration:
+            path = _write_numbered(folder, decoration, suffix, data, policy)
         else:
-            path = _write_named(folder / f"{decoration}.{policy.format}", data, policy)
+            path = _write_named(folder / f"{decoration}{suffix}.{policy.format}", data, policy)
         txt_path = _write_text(path, infotext) if policy.save_txt and infotext is not None else None
         copy_path = _write_copy(path, image, infotext, policy) if _is_large(image, data, policy) else None
     return Saved(path=path, data=data, txt_path=txt_path, copy_path=copy_path)
@@ -81,7 +88,7 @@ def _plainly(folder: Path) -> Iterator[None]:
 # --- names
 
 
-def _write_numbered(folder: Path, decoration: str, data: bytes, policy: SavePolicy) -> Path:
+def _write_numbered(folder: Path, decoration: str, suffix: str, data: bytes, policy: SavePolicy) -> Path:
     """Write under the folder's next free number."""
 
     def next_free() -> int:
@@ -89,7 +96,7 @@ def _write_numbered(folder: Path, decoration: str, data: bytes, policy: SavePoli
 
     number = next_free()
     for _ in range(_TRIES):
-        name = f"{filenames.numbered(policy.basename, number, decoration)}.{policy.format}"
+        name = f"{filenames.numbered(policy.basename, number, decoration)}{suffix}.{policy.format}"
         if _write_claimed(folder / name, f"{policy.basename}-{number}", data, _at_most(next_free, number)):
             return folder / name
         number = max(number + 1, next_free())

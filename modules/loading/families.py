@@ -10,56 +10,14 @@ import dataclasses
 from collections.abc import Iterable
 
 from modules.core.errors import DamagedFile
+from modules.loading.family import ROOTS, UNET, VAE, Family, Latent, Scene, TextTower
 from modules.loading.header import Header
+from modules.loading.mmdit.rows import ROWS as TRANSFORMERS
 
-UNET = "model.diffusion_model."
-VAE = "first_stage_model."
+__all__ = ["TABLE", "UNET", "VAE", "Family", "Latent", "Scene", "TextTower", "detect", "missing", "obstacle", "space", "variant"]
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Latent:
-    """The space that is sampled in: pixels / factor, channels, model latent = (vae latent - shift) * scale.
-
-    preview: RGB in -1..1 of one latent pixel is its dot product with these rows (channels x 3): a linear fit.
-    """
-
-    channels: int
-    scale: float
-    preview: tuple[tuple[float, float, float], ...]
-    shift: float = 0.0
-    factor: int = 8
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TextTower:
-    """One text encoder in the file: key prefix, layout ("clip" or "open_clip"), width of an attention head."""
-
-    prefix: str
-    layout: str
-    activation: str
-    head_width: int = 64
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Family:
-    """One row.
-
-    marks: name prefixes that must all be present; absent: prefixes that must not. heads: (count, None) where every
-    layer has as many heads, (None, width) where every head has as many channels. prediction: "eps" | "v" | "flow".
-    limit: why it cannot be loaded yet ("" = it can).
-    """
-
-    id: str
-    title: str
-    marks: tuple[str, ...]
-    absent: tuple[str, ...] = ()
-    latent: Latent
-    towers: tuple[TextTower, ...] = ()
-    heads: tuple[int | None, int | None] = (None, 64)
-    prediction: str = "eps"
-    native_size: int = 512
-    limit: str = ""
-
+INPAINTING, EDITING, DEPTH = "inpainting", "editing", "depth"
+"""Variants by what further input channels show: masked picture and mask, the picture to change, its depth."""
 
 _SD_PREVIEW = ((0.298, 0.207, 0.208), (0.187, 0.286, 0.173), (-0.158, 0.189, 0.264), (-0.184, -0.271, -0.473))
 _SDXL_PREVIEW = (
@@ -68,83 +26,136 @@ _SDXL_PREVIEW = (
     (0.1074, 0.0886, -0.0163),
     (-0.3730, -0.2499, -0.2088),
 )
-SD_LATENT = Latent(channels=4, scale=0.18215, preview=_SD_PREVIEW)
-SDXL_LATENT = Latent(channels=4, scale=0.13025, preview=_SDXL_PREVIEW)
-_NOT_YET = "is recognised, but this version of Easel makes pictures with Stable Diffusion 1 checkpoints only"
+SD_LATENT = Latent(channels=4, scale=0.18215, preview=_SD_PREVIEW, tiny="taesd")
+SDXL_LATENT = Latent(channels=4, scale=0.13025, preview=_SDXL_PREVIEW, tiny="taesdxl")
 
 CLIP_L = TextTower(prefix="cond_stage_model.transformer.", layout="clip", activation="quick_gelu")
+CLIP_H = TextTower(prefix="cond_stage_model.model.", layout="open_clip", activation="gelu", layer="penultimate")
+XL_CLIP_L = dataclasses.replace(CLIP_L, prefix="conditioner.embedders.0.transformer.", layer="hidden")
+XL_CLIP_G = dataclasses.replace(CLIP_H, prefix="conditioner.embedders.1.model.", layer="hidden", pooled=True)
+REFINER_CLIP_G = dataclasses.replace(XL_CLIP_G, prefix="conditioner.embedders.0.model.")
+
+_UNET = UNET + "input_blocks."
+
+
+def sdxl_ids(scene: Scene) -> tuple[float, ...]:
+    """Original size, crop, size (Podell et al. 2023, https://arxiv.org/abs/2307.01952, section 2.2)."""
+    return (scene.height, scene.width, scene.crop_top, scene.crop_left, scene.height, scene.width)
+
+
+def refiner_ids(scene: Scene) -> tuple[float, ...]:
+    """Original size, crop, aesthetic score."""
+    return (scene.height, scene.width, scene.crop_top, scene.crop_left, scene.aesthetic)
+
 
 TABLE: tuple[Family, ...] = (
     Family(
         id="sdxl",
         title="Stable Diffusion XL",
-        marks=(UNET + "input_blocks.", "conditioner.embedders.1."),
+        marks=(_UNET, "conditioner.embedders.1.model."),
         latent=SDXL_LATENT,
+        towers=(XL_CLIP_L, XL_CLIP_G),
+        inputs={4: "", 9: INPAINTING},
+        ids=sdxl_ids,
         native_size=1024,
-        limit=_NOT_YET,
     ),
     Family(
         id="sdxl-refiner",
         title="Stable Diffusion XL refiner",
-        marks=(UNET + "input_blocks.", "conditioner.embedders.0.model."),
+        marks=(_UNET, "conditioner.embedders.0.model."),
         absent=("conditioner.embedders.1.",),
         latent=SDXL_LATENT,
+        towers=(REFINER_CLIP_G,),
+        ids=refiner_ids,
         native_size=1024,
-        limit=_NOT_YET,
+    ),
+    Family(
+        id="sd2-unclip",
+        title="Stable Diffusion 2 unCLIP",
+        marks=(_UNET, "cond_stage_model.model.", "embedder.model."),
+        latent=SD_LATENT,
+        towers=(CLIP_H,),
+        prediction="v",
+    ),
+    Family(
+        id="sd2-depth",
+        title="Stable Diffusion 2 depth",
+        marks=(_UNET, "cond_stage_model.model.", "depth_model."),
+        latent=SD_LATENT,
+        towers=(CLIP_H,),
+        inputs={5: DEPTH},
     ),
     Family(
         id="sd2",
         title="Stable Diffusion 2",
-        marks=(UNET + "input_blocks.", "cond_stage_model.model."),
+        marks=(_UNET, "cond_stage_model.model."),
         latent=SD_LATENT,
-        limit=_NOT_YET,
+        towers=(CLIP_H,),
+        prediction="",
+        inputs={4: "", 5: DEPTH, 9: INPAINTING},
     ),
     Family(
         id="sd1",
         title="Stable Diffusion 1",
-        marks=(UNET + "input_blocks.", "cond_stage_model.transformer.", VAE),
+        marks=(_UNET, "cond_stage_model.transformer.", VAE),
         latent=SD_LATENT,
         towers=(CLIP_L,),
         heads=(8, None),
+        inputs={4: "", 5: DEPTH, 8: EDITING, 9: INPAINTING},
     ),
-    Family(
-        id="sd3",
-        title="Stable Diffusion 3",
-        marks=(UNET + "joint_blocks.",),
-        latent=Latent(channels=16, scale=1.5305, shift=0.0609, preview=()),
-        prediction="flow",
-        native_size=1024,
-        limit=_NOT_YET,
-    ),
+    *TRANSFORMERS,
 )
 
 
 def detect(header: Header) -> Family:
     """The family of a checkpoint. Raises DamagedFile naming the nearest family and what it lacks."""
     for family in TABLE:
-        if not missing(family, header) and not any(header.starts_with(prefix) for prefix in family.absent):
+        if not missing(family, header) and not any(_has(header, mark) for mark in family.absent):
             return family
     raise DamagedFile(f"{header.path.name}: {_nearest(header)}")
 
 
+def text_widths(header: Header) -> tuple[int, ...]:
+    """Channels of a token in each CLIP tower of a checkpoint, in order. Raises DamagedFile for no known family."""
+    towers = detect(header).towers
+    tables = {name: info.shape[1] for name, info in header.tensors.items() if name.endswith("token_embedding.weight")}
+    return tuple(width for tower in towers for name, width in tables.items() if name.startswith(tower.prefix))
+
+
 def missing(family: Family, header: Header) -> list[str]:
     """The marks that the header lacks."""
-    return [mark for mark in family.marks if not header.starts_with(mark)]
+    return [mark for mark in family.marks if not _has(header, mark)]
+
+
+def _has(header: Header, mark: str) -> bool:
+    """Whether a name begins so; "*" is any of ROOTS."""
+    if not mark.startswith("*"):
+        return header.starts_with(mark)
+    return any(header.starts_with(root + mark[1:]) for root in ROOTS)
+
+
+def space(family: str | None) -> tuple[object, ...] | None:
+    """What two families (by id) must share to work on one picture: latents and the way noise is mixed in."""
+    row = next((row for row in TABLE if row.id == family), None)
+    return None if row is None else (row.latent.channels, row.latent.factor, row.prediction == "flow")
 
 
 def obstacle(family: Family, header: Header) -> str | None:
     """Why a recognised checkpoint cannot be used in this version, or None."""
     if family.limit:
         return f"{family.title} {family.limit}."
-    inputs = header.shape(UNET + "input_blocks.0.0.weight")[1]
-    if inputs != family.latent.channels:
-        variant = _VARIANTS.get(inputs, "an unknown variant")
-        return f"{family.title} with {inputs} input channels ({variant}) is not supported in this version of Easel."
+    if header.starts_with(_UNET) and (inputs := _inputs(header)) not in family.inputs:
+        return f"{family.title} with {inputs} input channels is a variant that Easel does not know."
     return None
 
 
-_VARIANTS = {9: "an inpainting model", 8: "an instruct-pix2pix model", 5: "a depth model"}
-"""Input channels of the UNet -> what they make of it."""
+def variant(family: Family, header: Header) -> str:
+    """What the input channels make of a UNet: INPAINTING, EDITING, DEPTH, or "" for a plain one."""
+    return family.inputs[_inputs(header)] if header.starts_with(_UNET) else ""
+
+
+def _inputs(header: Header) -> int:
+    return header.shape(_UNET + "0.0.weight")[1]
 
 
 def _nearest(header: Header) -> str:

@@ -16,10 +16,10 @@ from typing import Any
 
 from modules.core.errors import DamagedFile
 
-MAX_HEADER = 100_000_000
-"""Bytes; the format's own limit."""
+MAX_HEADER = 32 * 2**20
+"""Bytes. The format allows 100 MB; the largest models have half a megabyte, a LoRA with all its tags a few."""
 
-_SIZES = {
+SIZES = {
     "F64": 8, "I64": 8, "U64": 8, "C64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
     "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1,
 }  # fmt: skip
@@ -89,18 +89,36 @@ def _parse(path: Path, text: bytes) -> dict[str, Any]:
 
 def _checked(path: Path, parsed: dict[str, Any], *, data_size: int) -> Header:
     metadata = parsed.pop("__metadata__", None) or {}
-    tensors, furthest = {}, 0
+    if not isinstance(metadata, dict):
+        raise DamagedFile(f"{path.name}: the header's __metadata__ is no table.")
+    tensors, spans = {}, []
     for name, entry in parsed.items():
         try:
-            dtype, shape, (begin, end) = str(entry["dtype"]), tuple(map(int, entry["shape"])), entry["data_offsets"]
-            expected = math.prod(shape) * _SIZES.get(dtype, 0)
+            dtype, shape, (begin, end) = str(entry["dtype"]), tuple(entry["shape"]), entry["data_offsets"]
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedFile(f"{path.name}: the header's entry for {name} is malformed.") from error
-        if begin < 0 or end < begin or (expected and end - begin != expected):
+        if not all(isinstance(number, int) and number >= 0 for number in (*shape, begin, end)):
+            raise DamagedFile(f"{path.name}: the header's entry for {name} is malformed.")
+        expected = math.prod(shape) * SIZES[dtype] if dtype in SIZES else end - begin
+        if end < begin or end - begin != expected:
             raise DamagedFile(f"{path.name}: the header's entry for {name} does not fit its shape.")
         tensors[name] = TensorInfo(dtype, shape)
-        furthest = max(furthest, end)
+        spans.append((begin, end, name))
+    _laid_out(path, sorted(spans), data_size)
+    return Header(path, tensors, {str(key): str(value) for key, value in metadata.items()})
+
+
+def _laid_out(path: Path, spans: list[tuple[int, int, str]], data_size: int) -> None:
+    """Tensors follow one another without gap or overlap, to the end of the file."""
+    furthest = max((end for _, end, _ in spans), default=0)
     if furthest > data_size:
         missing = furthest - data_size
         raise DamagedFile(f"{path.name}: {missing} bytes are missing at the end. The download was cut short.")
-    return Header(path, tensors, {str(key): str(value) for key, value in metadata.items()})
+    at = 0
+    for begin, end, name in spans:
+        if begin != at:
+            wrong = "overlaps the one before" if begin < at else "does not follow the one before"
+            raise DamagedFile(f"{path.name}: the place of the tensor {name} {wrong}.")
+        at = end
+    if at < data_size:
+        raise DamagedFile(f"{path.name}: there are {data_size - at} bytes that no tensor claims.")

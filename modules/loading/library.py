@@ -7,7 +7,6 @@ that cannot be used are kept in `problems()` with the reason. Hashes are cached 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import os
 import threading
@@ -16,21 +15,22 @@ from pathlib import Path
 
 from modules.core.errors import DamagedFile, NoCheckpoint, NotFound
 from modules.core.store import Store
-from modules.loading import families, header
+from modules.loading import families, opening
+from modules.loading.hashes import Hashes
+from modules.loading.vaes import Vaes
+from modules.loading.walking import walk
 
 log = logging.getLogger(__name__)
 
 ENDINGS = (".safetensors", ".ckpt", ".pt")
 _VAE_ENDINGS = (".vae.safetensors", ".vae.ckpt", ".vae.pt")
-_MIGRATIONS = (
-    """CREATE TABLE hashes (
-        path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, sha256 TEXT NOT NULL)""",
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """One file. name: path below its folder, with ending; problem: why it cannot be used, in words, or None."""
+    """One file, or a folder in diffusers' layout. name: path below its folder, with ending; problem: why it cannot be
+    used, in words, or None.
+    """
 
     path: Path
     name: str
@@ -43,12 +43,12 @@ class Checkpoint:
     @property
     def model_name(self) -> str:
         """The name in the API: folders joined by "_", no ending."""
-        return os.path.splitext(self.name.replace("/", "_").replace("\\", "_"))[0]
+        return _bare(self.name.replace("/", "_").replace("\\", "_"))
 
     @property
     def short_name(self) -> str:
         """The name in infotexts: the file's own, without folder and ending."""
-        return Path(self.name).stem
+        return _bare(Path(self.name).name)
 
     @property
     def hash(self) -> str | None:
@@ -63,7 +63,7 @@ class Checkpoint:
     @property
     def config(self) -> str | None:
         """A same-named .yaml beside it."""
-        path = self.path.with_suffix(".yaml")
+        path = self.path.with_name(f"{_bare(self.path.name)}.yaml")
         return str(path) if path.exists() else None
 
 
@@ -77,26 +77,34 @@ def no_checkpoint_message(folders: Iterable[Path]) -> str:
 
 
 class Library:
-    """All checkpoints below the given folders, and single files beside them; safe to use from any thread."""
+    """All checkpoints below the given folders, and single files beside them; safe to use from any thread.
+
+    vaes: the separate VAEs, below `vae_folders` and beside the checkpoints; vae_file: the one for every checkpoint.
+    """
 
     def __init__(
-        self, folders: Iterable[Path], store: Store, *, files: Iterable[Path] = (), hashing: bool = True
+        self,
+        folders: Iterable[Path],
+        store: Store,
+        *,
+        files: Iterable[Path] = (),
+        hashing: bool = True,
+        vae_folders: Iterable[Path] = (),
+        vae_file: Path | None = None,
     ) -> None:
         self.folders = tuple(folders)
         self.files = tuple(files)
-        self._store = store
-        self._hashing = hashing
+        self._hashes = Hashes(store, enabled=hashing)
+        self.vaes = Vaes(vae_folders, self.folders, self._hashes, fixed=vae_file)
         self._lock = threading.Lock()
         self._found: tuple[Checkpoint, ...] = ()
-        store.migrate("hashes", _MIGRATIONS)
         self.refresh()
 
     def refresh(self) -> None:
-        """Scan the folders again. Headers of files that have not changed are not read again."""
+        """Scan the folders again, those of VAEs too. Headers of files that have not changed are not read again."""
+        self.vaes.refresh()
         known = {(entry.path, entry.size, entry.mtime): entry for entry in self._found}
-        hashes = {
-            (row["path"], row["size"], row["mtime"]): row["sha256"] for row in self._store.read("SELECT * FROM hashes")
-        }
+        hashes = self._hashes.known()
         found = [self._examined(path, name, known, hashes) for path, name in self._files()]
         with self._lock:
             self._found = tuple(sorted(found, key=lambda entry: entry.name.casefold()))
@@ -134,14 +142,9 @@ class Library:
 
     def hashed(self, entry: Checkpoint) -> Checkpoint:
         """The same with its SHA-256, which is worked out at most once for a file (--no-hashing: left out)."""
-        if entry.sha256 or not self._hashing:
+        if entry.sha256:
             return entry
-        with entry.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self._store.write(
-            "INSERT OR REPLACE INTO hashes (path, size, mtime, sha256) VALUES (?, ?, ?, ?)",
-            (str(entry.path), entry.size, entry.mtime, digest),
-        )
+        digest = self._hashes.of(entry.path, size=entry.size, mtime=entry.mtime)
         complete = dataclasses.replace(entry, sha256=digest)
         with self._lock:
             self._found = tuple(complete if other.path == entry.path else other for other in self._found)
@@ -150,9 +153,10 @@ class Library:
     def _files(self) -> Iterator[tuple[Path, str]]:
         seen: set[Path] = set()
         for folder in self.folders:
-            for path in _walk(folder):
+            for path in walk(folder, models=True):
                 lower = path.name.lower()
-                if path in seen or not lower.endswith(ENDINGS) or lower.endswith(_VAE_ENDINGS):
+                wanted = path.is_dir() or (lower.endswith(ENDINGS) and not lower.endswith(_VAE_ENDINGS))
+                if path in seen or not wanted:
                     continue
                 seen.add(path)
                 yield path, path.relative_to(folder).as_posix()
@@ -166,10 +170,9 @@ class Library:
         hashes: dict[tuple[str, int, int], str],
     ) -> Checkpoint:
         try:
-            facts = path.stat()
+            size, mtime = _extent(path)
         except OSError as error:
             return Checkpoint(path=path, name=name, problem=f"{name}: {error.strerror or error}.")
-        size, mtime = facts.st_size, facts.st_mtime_ns
         if (path, size, mtime) in known:
             return known[path, size, mtime]
         family, problem = recognise(path)
@@ -181,10 +184,8 @@ class Library:
 
 def recognise(path: Path) -> tuple[str | None, str | None]:
     """(family id, problem) of a file, from its header alone; never raises."""
-    if path.suffix.lower() != ".safetensors":
-        return None, f"{path.name}: this version of Easel reads .safetensors files only. Convert it to .safetensors."
     try:
-        facts = header.read(path)
+        facts = opening.header(path)
         family = families.detect(facts)
         return family.id, _named(path, families.obstacle(family, facts))
     except (DamagedFile, OSError) as error:
@@ -197,26 +198,20 @@ def _named(path: Path, problem: str | None) -> str | None:
     return f"{path.name}: {problem}"
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Files below a folder, sub-folders too, links followed; a folder that cannot be read is passed over with a log
-    line.
-    """
-    visited: set[str] = set()
+def _extent(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of change in ns: of a folder, the sum and the newest of its files."""
+    files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+    facts = [each.stat() for each in files] or [path.stat()]
+    return sum(each.st_size for each in facts), max(each.st_mtime_ns for each in facts)
 
-    def report(error: OSError) -> None:
-        if error.filename != str(folder):
-            log.warning("Cannot read %s: %s", error.filename, error.strerror)
 
-    for root, folders, files in os.walk(folder, followlinks=True, onerror=report):
-        real = os.path.realpath(root)
-        if real in visited:  # a link that leads back up
-            folders.clear()
-            continue
-        visited.add(real)
-        yield from (Path(root, name) for name in sorted(files))
+def _bare(name: str) -> str:
+    """Without the ending of a model file; a folder's name may have dots of its own."""
+    stem, ending = os.path.splitext(name)
+    return stem if ending.lower() in ENDINGS else name
 
 
 def _spellings(entry: Checkpoint) -> set[str]:
-    names = {entry.title, entry.name, entry.model_name, Path(entry.name).name, Path(entry.name).stem, str(entry.path)}
+    names = {entry.title, entry.name, entry.model_name, Path(entry.name).name, entry.short_name, str(entry.path)}
     hashes = {entry.sha256, entry.hash} if entry.sha256 else set()
     return {spelling.casefold() for spelling in names | hashes if spelling}

@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
+import torch
 from torch import Tensor
 
 from modules.core.process import TrainedLevels
 
-Network: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(x (B, C, H, W), time (B,), context (B, tokens, width)) -> prediction (B, C, H, W)."""
 
-Predict: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(x (B, C, H, W), sigma (), context (B, tokens, width)) -> denoised (B, C, H, W)."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a network is told beside the noisy latents of a batch of B.
+
+    context (B, tokens, width): the prompts, token by token; pooled (B, V): one vector a prompt; ids (B, n): numbers
+    such as sizes and scores; concat (B, C', H, W): further input channels. None: the family has none.
+    """
+
+    context: Tensor
+    pooled: Tensor | None = None
+    ids: Tensor | None = None
+    concat: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.context)
+
+    def rows(self, which: Sequence[int]) -> Given:
+        """Those of the batch, in this order."""
+        index = list(which)
+        return self._each(lambda _, own: own[index])
+
+    def beside(self, other: Given) -> Given:
+        """One batch of both: ours, then theirs."""
+        return self._each(lambda name, own: torch.cat([own, getattr(other, name)]))
+
+    def _each(self, change: Callable[[str, Tensor], Tensor]) -> Given:
+        present = {name: own for name, own in vars(self).items() if own is not None}
+        return dataclasses.replace(self, **{name: change(name, own) for name, own in present.items()})
+
+
+Network: TypeAlias = Callable[[Tensor, Tensor, Given], Tensor]
+"""(x (B, C, H, W), time (B,), given) -> prediction (B, C, H, W)."""
+
+Predict: TypeAlias = Callable[[Tensor, Tensor, Given], Tensor]
+"""(x (B, C, H, W), sigma (), given) -> denoised (B, C, H, W)."""
 
 
 def denoised_from_eps(network: Network, levels: TrainedLevels, *, whole_times: bool = False) -> Predict:
@@ -23,9 +56,51 @@ def denoised_from_eps(network: Network, levels: TrainedLevels, *, whole_times: b
     only at times that the network was trained at.
     """
 
-    def predict(x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
+    def predict(x: Tensor, sigma: Tensor, given: Given) -> Tensor:
         time = levels.time_at(sigma, whole=whole_times).to(x.device).expand(x.shape[0])
-        eps = network(x * (1 / (sigma**2 + 1) ** 0.5), time, context)
+        eps = network(x * (1 / (sigma**2 + 1) ** 0.5), time, given)
         return x - eps.to(x.dtype) * sigma
 
     return predict
+
+
+def denoised_from_v(network: Network, levels: TrainedLevels, *, whole_times: bool = False) -> Predict:
+    """For networks trained to predict the velocity (Salimans and Ho 2022, https://arxiv.org/abs/2202.00512, app. D).
+
+    denoised = x / (sigma^2 + 1) - v(x / sqrt(sigma^2 + 1), t(sigma)) * sigma / sqrt(sigma^2 + 1).
+    """
+
+    def predict(x: Tensor, sigma: Tensor, given: Given) -> Tensor:
+        time = levels.time_at(sigma, whole=whole_times).to(x.device).expand(x.shape[0])
+        scale = 1 / (sigma**2 + 1) ** 0.5
+        v = network(x * scale, time, given)
+        return x * (1 / (sigma**2 + 1)) - v.to(x.dtype) * (sigma * scale)
+
+    return predict
+
+
+TICKS = 1000
+"""A network of rectified flow is told sigma * TICKS."""
+
+
+def denoised_from_flow(network: Network, levels: TrainedLevels, *, whole_times: bool = False) -> Predict:
+    """For networks trained to predict noise - clean latent (Liu et al. 2022, https://arxiv.org/abs/2209.03003).
+
+    denoised = x - sigma * v(x, sigma * TICKS): the network's time is the level itself, whatever was trained.
+    """
+
+    def predict(x: Tensor, sigma: Tensor, given: Given) -> Tensor:
+        time = (sigma * TICKS).to(x.device).expand(x.shape[0])
+        return x - network(x, time, given).to(x.dtype) * sigma
+
+    return predict
+
+
+class Kind(Protocol):
+    """A way to make a denoiser of a network; levels: those it was trained at, as the options bend them."""
+
+    def __call__(self, network: Network, levels: TrainedLevels, *, whole_times: bool = False) -> Predict: ...
+
+
+KINDS: Mapping[str, Kind] = {"eps": denoised_from_eps, "v": denoised_from_v, "flow": denoised_from_flow}
+"""By what the network predicts."""

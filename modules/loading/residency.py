@@ -38,6 +38,10 @@ class Residency:
                 parts["denoiser"], self._device, torch.device("cpu"), offload_type="leaf_level", use_stream=False
             )
 
+    def replace(self, part: str, module: nn.Module) -> None:
+        """Another module does the work of this part."""
+        self._parts = {**self._parts, part: module}
+
     def use(self, part: str) -> None:
         """Bring one part to the device and, unless everything stays there, send the others away."""
         if self.mode == "normal":

@@ -7,52 +7,80 @@ import logging
 from collections import OrderedDict
 
 import torch
+from torch import nn
 
 from modules.core.device import Placement
-from modules.loading import loader
+from modules.loading import loader, vae_file
+from modules.loading.companions import NOWHERE, Companions
 from modules.loading.library import Checkpoint
 from modules.loading.loader import Model
 from modules.loading.residency import Residency
+from modules.loading.vaes import VaeFile
 
 log = logging.getLogger(__name__)
 
 
 class Shelf:
-    """Loads models when they are asked for. Used by one worker thread."""
+    """Loads models when they are asked for. Used by one worker thread. companions: where their missing parts may lie."""
 
-    def __init__(self, placement: Placement, *, residency: str = "normal") -> None:
+    def __init__(self, placement: Placement, *, residency: str = "normal", companions: Companions = NOWHERE) -> None:
         self.placement = placement
+        self._companions = companions
         self._residency = residency
         self._models: OrderedDict[tuple[str, int, int], Model] = OrderedDict()
+        self._vaes: OrderedDict[tuple[str, int, int], nn.Module] = OrderedDict()
 
-    def get(self, checkpoint: Checkpoint, *, keep: int = 0) -> Model:
-        """The model of a checkpoint, loaded if need be; `keep` more may stay in RAM. Raises DamagedFile."""
+    def get(self, checkpoint: Checkpoint, *, keep: int = 0, vae: VaeFile | None = None, keep_vaes: int = 0) -> Model:
+        """The model of a checkpoint, loaded if need be; `keep` more may stay in RAM. Raises DamagedFile.
+
+        vae: the file whose VAE it has now, None: its own; `keep_vaes` more stay in RAM.
+        """
         key = (str(checkpoint.path), checkpoint.size, checkpoint.mtime)
         found = self._models.pop(key, None)
+        self._make_room(keep)
         if found is None:
-            self._make_room(keep)
-            found = loader.load(checkpoint, self.placement, Residency(self._residency, self.placement.device))
+            residency = Residency(self._residency, self.placement.device)
+            found = loader.load(checkpoint, self.placement, residency, self._companions)
         else:
-            self._send_away()
             found.residency.enter()
         self._models[key] = found
+        self._fit(found, vae, keep_vaes)
         return found
 
     def clear(self) -> None:
         """Forget all models."""
         self._models.clear()
+        self._vaes.clear()
         self._collect()
+
+    def _fit(self, model: Model, file: VaeFile | None, keep: int) -> None:
+        """Give a model the VAE that is asked for; no work when it has it."""
+        key = (str(file.path), file.size, file.mtime) if file else None
+        if model.vae.file != key:
+            network = None if file is None or key is None else self._vae(model, file, key)
+            model.vae.put(network, key)
+            model.residency.replace("vae", model.vae.network)
+        if key:
+            self._vaes[key] = model.vae.network
+            self._vaes.move_to_end(key)
+        while len(self._vaes) > (keep + 1 if keep else 0):
+            self._vaes.popitem(last=False)
+
+    def _vae(self, model: Model, file: VaeFile, key: tuple[str, int, int]) -> nn.Module:
+        found = self._vaes.get(key)
+        if found is None:
+            found = vae_file.read(file, model.family, model.placement, torch.device("cpu"))
+        return found
 
     def _make_room(self, keep: int) -> None:
-        """Before loading another model: send the newest `keep` to RAM and forget the rest."""
+        """Of the models that are not in use: send the newest `keep` to RAM and forget the rest."""
+        crowd = len(self._models)
         while len(self._models) > keep:
             self._models.popitem(last=False)
-        self._send_away()
-        self._collect()
-
-    def _send_away(self) -> None:
         for model in self._models.values():
             model.residency.leave()
+        if crowd:
+            self._collect()
 
     def _collect(self) -> None:
         gc.collect()

@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from modules.core.errors import BadRequest
+from modules.loading.family import TextTower
 from modules.prompts import tokens
 from modules.prompts.chunks import Chunk, TextPolicy, Word, Words, chunked
 
@@ -19,22 +23,84 @@ KEPT = 64
 """Encoded prompts kept for jobs that share them."""
 AT_ONCE = 64
 """Chunks in one pass of the tower."""
+PADS = {"clip": tokens.END, "open_clip": 0}
+"""By a tower's layout: the token behind the end of a prompt."""
+PLAIN = TextTower(prefix="", layout="clip", activation="quick_gelu")
+"""Stable Diffusion 1's way of reading a tower."""
+
+
+class Encoding(NamedTuple):
+    """What a text says to a model: tokens (77 * chunks, width); pooled (V,): one vector for all of it, or None."""
+
+    tokens: Tensor
+    pooled: Tensor | None = None
+
+
+class TextModel(Protocol):
+    """All text encoders of a model as one."""
+
+    @property
+    def towers(self) -> Mapping[str, nn.Module]:
+        """Its networks: "text", "text2" … as `networks.names` calls them."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Channels of a token."""
+        ...
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of a token in each tower that textual inversion knows; its vectors are these side by side."""
+        ...
+
+    @property
+    def words(self) -> Words:
+        """The words of textual inversion that are known now."""
+        ...
+
+    def learn(self, vectors: Mapping[str, Tensor]) -> None:
+        """The words of textual inversion: name -> vectors (n, width), in place of those before."""
+        ...
+
+    def encode(self, text: str, policy: TextPolicy) -> Tensor:
+        """The tokens of one text: (1, 77 * chunks, width)."""
+        ...
+
+    def encode_together(
+        self, texts: Sequence[str], policy: TextPolicy, *, negative: bool = False
+    ) -> tuple[Encoding, ...]:
+        """The texts that one prompt takes in turn; negative: it is the negative prompt."""
+        ...
+
+    def forget(self) -> None:
+        """Drop what is kept: weights have changed."""
+        ...
 
 
 class TextEncoder:
     """A CLIP tower with A1111's reading of prompts."""
 
-    def __init__(self, tower: nn.Module, device: torch.device) -> None:
+    def __init__(self, tower: nn.Module, device: torch.device, facts: TextTower = PLAIN) -> None:
         self.tower = tower
         self._device = device
-        self._cache: OrderedDict[tuple[tuple[str, ...], TextPolicy], dict[str, Tensor]] = OrderedDict()
+        self.facts = facts
+        self._cache: OrderedDict[tuple[tuple[str, ...], TextPolicy], dict[str, Encoding]] = OrderedDict()
         self._vectors: Mapping[str, Tensor] = {}
         self.words = Words()
+
+    @property
+    def towers(self) -> Mapping[str, nn.Module]:
+        return {"text": self.tower}
 
     @property
     def width(self) -> int:
         """Channels of a token."""
         return int(self._token_embedding.weight.shape[1])
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return (self.width,)
 
     def learn(self, vectors: Mapping[str, Tensor]) -> None:
         """The words of textual inversion: name -> vectors (n, width), in place of those before.
@@ -50,10 +116,13 @@ class TextEncoder:
 
     def encode(self, text: str, policy: TextPolicy) -> Tensor:
         """Conditioning of one prompt: (1, 77 * chunks, width) in the tower's number format; the last ones are kept."""
-        return self.encode_together((text,), policy)[0].unsqueeze(0)
+        return self.encode_together((text,), policy)[0].tokens.unsqueeze(0)
 
-    def encode_together(self, texts: Sequence[str], policy: TextPolicy) -> tuple[Tensor, ...]:
-        """Conditioning of the texts that one prompt takes in turn: (77 * most chunks, width) for each.
+    def encode_together(
+        self, texts: Sequence[str], policy: TextPolicy, *, negative: bool = False
+    ) -> tuple[Encoding, ...]:
+        """Conditioning of the texts that one prompt takes in turn: (77 * most chunks, width) for each; pooled: that of
+        the first chunk.
 
         As in A1111, shorter ones are filled with empty chunks, and "Original" emphasis keeps the mean of all of them
         together, chunk by chunk, where a text that comes twice counts twice. Equal texts share one tensor.
@@ -69,26 +138,42 @@ class TextEncoder:
         """Drop what is kept: the tower's weights have changed."""
         self._cache.clear()
 
-    def _encode(self, texts: Mapping[str, int], policy: TextPolicy) -> dict[str, Tensor]:
+    def _encode(self, texts: Mapping[str, int], policy: TextPolicy) -> dict[str, Encoding]:
         """texts: how often each comes."""
-        cut = [chunked(text, policy, self.words)[0] for text in texts]
+        cut = [chunked(self._read(text, policy), policy, self.words)[0] for text in texts]
         most = max(len(chunks) for chunks in cut)
         filled = [chunks + [Chunk().closed()] * (most - len(chunks)) for chunks in cut]
         every = [chunk for chunks in filled for chunk in chunks]
         parts = (every[start : start + AT_ONCE] for start in range(0, len(every), AT_ONCE))
-        hidden = torch.cat([self._states(part, policy.skip) for part in parts])
+        answers = [self._states(part, policy) for part in parts]
+        hidden = torch.cat([states for states, _ in answers])
         hidden = hidden.reshape(len(filled), most, *hidden.shape[1:])
+        pooled = [None] * len(filled)
+        if self.facts.pooled:
+            pooled = list(torch.cat([vectors for _, vectors in answers if vectors is not None])[::most])
         if policy.emphasis not in ("None", "Ignore"):
             weights = torch.tensor([[chunk.weights for chunk in chunks] for chunks in filled])
             times = torch.tensor(list(texts.values())) if policy.emphasis == "Original" else None
             hidden = weighted(hidden, weights.to(hidden), None if times is None else times.to(hidden))
-        return dict(zip(texts, hidden.flatten(1, 2), strict=True))
+        return {text: Encoding(*each) for text, *each in zip(texts, hidden.flatten(1, 2), pooled, strict=True)}
 
-    def _states(self, chunks: Sequence[Chunk], skip: int) -> Tensor:
-        """Hidden states (chunks, 77, width), the user's own words read as their vectors."""
-        ids = torch.tensor([chunk.ids for chunk in chunks], device=self._device)
+    def _read(self, text: str, policy: TextPolicy) -> str:
+        """OpenCLIP's tokenizer reads HTML's names of characters, and A1111 never gave it the old emphasis."""
+        if self.facts.layout == "clip":
+            return text
+        if policy.old:
+            raise BadRequest(
+                "The old emphasis implementation is for Stable Diffusion 1 only: turn it off for this checkpoint.",
+                field="use_old_emphasis_implementation",
+            )
+        return html.unescape(html.unescape(text))
+
+    def _states(self, chunks: Sequence[Chunk], policy: TextPolicy) -> tuple[Tensor, Tensor | None]:
+        """Hidden states (chunks, 77, width), pooled ones (chunks, V), the user's own words read as their vectors."""
+        pad = PADS[self.facts.layout]
+        ids = torch.tensor([_padded(chunk.ids, pad) for chunk in chunks], device=self._device)
         with self._placed(chunks):
-            return self._hidden(ids, skip)
+            return self._hidden(ids, policy)
 
     @property
     def _token_embedding(self) -> nn.Embedding:
@@ -116,14 +201,31 @@ class TextEncoder:
         finally:
             handle.remove()
 
-    def _hidden(self, ids: Tensor, skip: int) -> Tensor:
-        """ids (chunks, 77) -> final-normed hidden states (chunks, 77, width) of the layer that clip skip asks for."""
-        if skip <= 1:
-            last: Tensor = self.tower(input_ids=ids).last_hidden_state
-            return last
-        states: Sequence[Tensor] = self.tower(input_ids=ids, output_hidden_states=True).hidden_states
-        final: Tensor = self.tower.final_layer_norm(states[max(-skip, -len(states))])  # type: ignore[operator]
-        return final
+    def _hidden(self, ids: Tensor, policy: TextPolicy) -> tuple[Tensor, Tensor | None]:
+        """ids (chunks, 77) -> hidden states (chunks, 77, width) of the layer that is read, and pooled ones (chunks, V).
+
+        Clip skip moves the layer only where it is the last one, and in SDXL's first tower if asked to.
+        """
+        layer = self.facts.layer
+        back = policy.skip if layer == "skip" else 2
+        if layer == "hidden" and self.facts.layout == "clip" and policy.skip_sdxl:
+            back = policy.skip
+        if layer == "skip" and back <= 1:
+            return self.tower(input_ids=ids).last_hidden_state, None
+        answer = self.tower(input_ids=ids, output_hidden_states=True)
+        states: Tensor = answer.hidden_states[max(-back, -len(answer.hidden_states))]
+        if layer != "hidden":
+            states = self.tower.final_layer_norm(states)  # type: ignore[operator]
+        if not self.facts.pooled:
+            return states, None
+        pooled: Tensor = self.tower.text_projection(answer.pooler_output)  # type: ignore[operator]
+        return states, pooled
+
+
+def _padded(ids: Sequence[int], pad: int) -> list[int]:
+    """77 token ids with this one behind the first end."""
+    end = ids.index(tokens.END) + 1
+    return [*ids[:end], *[pad] * (len(ids) - end)]
 
 
 def weighted(hidden: Tensor, weights: Tensor, times: Tensor | None) -> Tensor:

@@ -1,10 +1,11 @@
-"""Latents to pictures."""
+"""Latents to pictures, and pictures to latents."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -16,10 +17,30 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass
 class Vae:
-    """An AutoencoderKL and the scale of the latent space it serves."""
+    """An AutoencoderKL and the scale of the latent space it serves.
+
+    base: the checkpoint's own network while a separate file's is in its place; file: what that file is known by;
+    remarks: what the user should know of the work since `told` was last called.
+    """
 
     network: nn.Module
     latent: Latent
+    base: nn.Module | None = None
+    file: object = None
+    remarks: list[str] = dataclasses.field(default_factory=list)
+
+    def put(self, network: nn.Module | None, file: object) -> None:
+        """Work with another network from now on, or with the checkpoint's own (None), which nobody has touched."""
+        own, present = self.network if self.base is None else self.base, self.network
+        self.network = (own if network is None else network).to(next(present.parameters()).device)
+        self.base, self.file = (None, None) if network is None else (own, file)
+        if present is not self.network:
+            present.to(torch.device("cpu"))
+
+    def told(self) -> tuple[str, ...]:
+        """The remarks; then there are none."""
+        remarks, self.remarks = tuple(dict.fromkeys(self.remarks)), []
+        return remarks
 
     def decode(self, latent: Tensor) -> Tensor:
         """One latent (C, H, W) -> pixels (3, 8H, 8W), float32 in 0..1.
@@ -28,10 +49,32 @@ class Vae:
         """
         pixels = self._decode(latent)
         if not torch.isfinite(pixels).all() and self._dtype() in (torch.float16, torch.bfloat16):
-            log.warning("The VAE overflowed in %s and runs in float32 from now on.", self._dtype())
-            self.network.to(torch.float32)
+            self._widen()
             pixels = self._decode(latent)
         return ((pixels + 1) / 2).clamp(0, 1)
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Pixels (3, H, W) in 0..1 -> the latent (C, H/8, W/8) in the middle of the encoder's answer, float32.
+
+        A1111 adds the encoder's own deviation by an unseeded draw; trained encoders keep it below what can be seen, and
+        without it the same request makes the same picture. Overflow in half precision: as in `decode`.
+        """
+        latent = self._encode(pixels)
+        if not torch.isfinite(latent).all() and self._dtype() in (torch.float16, torch.bfloat16):
+            self._widen()
+            latent = self._encode(pixels)
+        return latent
+
+    def _widen(self) -> None:
+        remark = f"The VAE overflowed in {str(self._dtype()).removeprefix('torch.')} and runs in float32 from now on."
+        log.warning("%s", remark)
+        self.remarks.append(f"{remark} --no-half-vae does so from the start.")
+        self.network.to(torch.float32)
+
+    def _encode(self, pixels: Tensor) -> Tensor:
+        moments = self.network.encode((pixels.to(self._device(), self._dtype()) * 2 - 1).unsqueeze(0))  # type: ignore[operator]
+        mean: Tensor = moments.latent_dist.mode()[0]
+        return (mean.float() - self.latent.shift) * self.latent.scale
 
     def _decode(self, latent: Tensor) -> Tensor:
         raw = (latent.to(self._dtype()) / self.latent.scale + self.latent.shift).unsqueeze(0)
@@ -41,8 +84,17 @@ class Vae:
     def _dtype(self) -> torch.dtype:
         return next(self.network.parameters()).dtype
 
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
 
 def to_image(pixels: Tensor) -> Image.Image:
     """pixels (3, H, W) in 0..1 -> an RGB picture. Truncated, not rounded, to 8 bits: A1111 does so."""
     levels = (pixels * 255).to(torch.uint8).permute(1, 2, 0).contiguous()
     return Image.fromarray(levels.cpu().numpy(), "RGB")
+
+
+def of_image(image: Image.Image) -> Tensor:
+    """An RGB picture -> pixels (3, H, W) in 0..1, float32."""
+    levels = np.asarray(image.convert("RGB"), dtype=np.float32) / 255.0
+    return torch.from_numpy(np.moveaxis(levels, 2, 0).copy())

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from modules.core.errors import DamagedFile, unknown
@@ -42,7 +43,7 @@ NONE = "None"
 class Applied:
     """What became of a wish. loras: (name as it was asked for, file), in order; notes: what was left out, in words;
     words: textual inversions that prompts may use now, with the file each came from; bundled: those inside a LoRA;
-    misfits: those that do not fit the model, with the reason.
+    misfits: those that do not fit the model, with the reason; towers: text encoders that read words.
     """
 
     loras: tuple[tuple[str, NetworkFile], ...] = ()
@@ -50,6 +51,7 @@ class Applied:
     words: Mapping[str, NetworkFile] = dataclasses.field(default_factory=dict)
     bundled: frozenset[str] = frozenset()
     misfits: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    towers: int = 1
 
 
 @dataclasses.dataclass
@@ -111,7 +113,7 @@ class Networks:
 
     def _state(self, model: Model) -> _State:
         if model.unet not in self._states:
-            layers = Layers({UNET: model.unet, TEXT: model.text.tower})
+            layers = Layers({UNET: model.unet, **model.text.towers})
             self._states[model.unet] = _State(Merge(model.placement.device), layers)
         return self._states[model.unet]
 
@@ -179,8 +181,8 @@ class Networks:
     def facts(self, applied: Applied, positives: Sequence[str], negatives: Sequence[str], reading: Reading) -> Facts:
         """What the infotext says of networks, under A1111's names, for prompts without their tags, and remarks.
 
-        A1111 counts the words of each different prompt by itself and puts those of later prompts in front; negative
-        prompts come first.
+        A1111 counts the words of each different prompt by itself, once a text encoder, and puts those of later prompts
+        in front; negative prompts come first.
         """
         found: dict[str, str] = {}
         if reading.lora_hashes and applied.loras:
@@ -189,7 +191,7 @@ class Networks:
         prompts = [*dict.fromkeys(negatives), *dict.fromkeys(positives)]
         if reading.embedding_hashes and applied.words:
             used = [mentioned([prompt], _words(applied.words), reading.policy) for prompt in reversed(prompts)]
-            told = [self._told(name, applied, reading) for names in used for name in names]
+            told = [self._told(name, applied, reading) for names in used for name in names * applied.towers]
             found |= {"TI hashes": ", ".join(filter(None, told))} if any(told) else {}
         wrong = mentioned(prompts, _words(applied.misfits), reading.policy) if applied.misfits else []
         notes = tuple(f"Textual inversion {name} left out: {applied.misfits[name]}." for name in wrong)
@@ -232,18 +234,23 @@ class Facts:
 
 def _taught(model: Model, networks: Mapping[NetworkFile, Network], scanned: Sequence[Embedding]) -> Applied:
     """Give the text encoder its words. A file of its own wins over one inside a LoRA."""
-    width = model.text.width
-    misfits = {each.name: reason for each in scanned if (reason := each.misfit(width))}
+    widths = model.text.widths
+    misfits = {each.name: reason for each in scanned if (reason := each.misfit(widths))}
     fitting = [each for each in scanned if each.name not in misfits]
-    vectors: dict[str, Tensor] = {each.name: next(iter(each.vectors.values())) for each in fitting}
+    vectors: dict[str, Tensor] = {each.name: each.joined for each in fitting}
     sources = {each.name: each.file for each in fitting}
     for file, network in networks.items():
-        for name, tensor in network.embeddings.items():
-            if name not in vectors and tensor.shape[-1] == width and 0 < len(tensor) <= CHUNK:
-                vectors[name], sources[name] = tensor, file
+        for name, parts in network.embeddings.items():
+            if name not in vectors and _fit(parts, widths):
+                vectors[name], sources[name] = torch.cat(parts, dim=-1), file
     model.text.learn(vectors)
     bundled = frozenset(vectors) - {each.name for each in fitting}
-    return Applied(words=sources, bundled=bundled, misfits=misfits)
+    return Applied(words=sources, bundled=bundled, misfits=misfits, towers=len(widths))
+
+
+def _fit(parts: Sequence[Tensor], widths: Sequence[int]) -> bool:
+    counts = {len(each) for each in parts}
+    return [each.shape[-1] for each in parts] == list(widths) and len(counts) == 1 and 0 < min(counts) <= CHUNK
 
 
 def _clean(name: str) -> str:

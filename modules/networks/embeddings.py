@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import functools
 import json
 import logging
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,38 +24,58 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from modules.core.errors import DamagedFile
-from modules.networks.files import Files, NetworkFile, tensors, unpickled
+from modules.loading.pickles import unpickled
+from modules.networks.files import Files, NetworkFile, tensors
 from modules.prompts.chunks import CHUNK
 
 log = logging.getLogger(__name__)
 
+Fact = TypeVar("Fact", int, str)
+
 PICTURES = (".png", ".webp", ".jxl", ".avif")
 ENDINGS = (".pt", ".bin", ".safetensors", *PICTURES)
 _CHUNK = "sd-ti-embedding"
-_TOWERS = ("clip_l", "clip_g")
+TOWERS = ("clip_l", "clip_g")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Embedding:
-    """A word and its vectors (n, width); with two text encoders one tensor for each ("clip_l", "clip_g")."""
+    """A word and its vectors (n, width); with two text encoders one tensor for each ("clip_l", "clip_g"). What its file
+    says of its training: steps, hash and name of the checkpoint; None where it says nothing.
+    """
 
     name: str
     file: NetworkFile
     vectors: Mapping[str, Tensor]
+    step: int | None = None
+    checkpoint_hash: str | None = None
+    checkpoint_name: str | None = None
 
     @property
     def count(self) -> int:
         """Places that it takes in a prompt."""
         return len(next(iter(self.vectors.values())))
 
-    def misfit(self, width: int) -> str | None:
-        """Why a model with one text encoder of this width cannot use it, in words, or None."""
-        have = sum(each.shape[-1] for each in self.vectors.values())
-        if len(self.vectors) > 1 or have != width:
-            return f"its vectors are {have} wide, this model's are {width}: it was made for another model family"
+    @functools.cached_property
+    def joined(self) -> Tensor:
+        """The vectors for all text encoders side by side: (n, sum of widths)."""
+        return torch.cat(list(self.vectors.values()), dim=-1)
+
+    def misfit(self, widths: Sequence[int]) -> str | None:
+        """Why a model with text encoders of these widths cannot use it, in words, or None."""
+        have = [each.shape[-1] for each in self.vectors.values()]
+        if have != list(widths):
+            sizes = f"its vectors are {_sum(have)} wide, this model's are {_sum(widths)}"
+            return f"{sizes}: it was made for another model family"
+        if len({len(each) for each in self.vectors.values()}) != 1:
+            return "it has more vectors for one text encoder than for the other"
         if not 0 < self.count <= CHUNK:
             return f"it has {self.count} vectors, and a chunk of a prompt holds {CHUNK}"
         return None
+
+
+def _sum(widths: Sequence[int]) -> str:
+    return " + ".join(map(str, widths))
 
 
 class Embeddings:
@@ -97,7 +118,20 @@ def read(file: NetworkFile) -> Embedding | None:
     vectors = _vectors(file.path, data)
     if not all(torch.isfinite(each).all() for each in vectors.values()):
         raise DamagedFile(f"{file.path.name}: holds numbers that are not finite.")
-    return Embedding(name, file, vectors)
+    return Embedding(
+        name,
+        file,
+        vectors,
+        step=_fact(data, "step", int),
+        checkpoint_hash=_fact(data, "sd_checkpoint", str),
+        checkpoint_name=_fact(data, "sd_checkpoint_name", str),
+    )
+
+
+def _fact(data: Any, name: str, kind: type[Fact]) -> Fact | None:
+    """What a file says under a name, if it is of the right kind."""
+    found = data.get(name) if isinstance(data, Mapping) else None
+    return found if isinstance(found, kind) else None
 
 
 def _vectors(path: Path, data: Any) -> dict[str, Tensor]:
@@ -109,8 +143,8 @@ def _vectors(path: Path, data: Any) -> dict[str, Tensor]:
     if not isinstance(inner, Mapping):
         raise DamagedFile(f"{path.name}: not a textual inversion.")
     found = {str(key): value for key, value in inner.items() if isinstance(value, Tensor)}
-    if set(_TOWERS) <= found.keys():
-        return {tower: _matrix(path, found[tower]) for tower in _TOWERS}
+    if set(TOWERS) <= found.keys():
+        return {tower: _matrix(path, found[tower]) for tower in TOWERS}
     if len(found) != 1:
         raise DamagedFile(f"{path.name}: not a textual inversion: it holds {len(found)} tensors, not one.")
     return {"clip_l": _matrix(path, next(iter(found.values())))}

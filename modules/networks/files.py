@@ -8,19 +8,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import pickle
 import struct
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from modules.core.errors import DamagedFile
 from modules.core.store import Store
-from modules.loading import header
+from modules.loading import header, opening, pickles
 
 _MIGRATIONS = (
     """CREATE TABLE network_hashes (
@@ -166,26 +163,5 @@ def _is_safetensors(path: Path) -> bool:
 def tensors(path: Path) -> dict[str, Tensor]:
     """Named tensors of a .safetensors file or a pickled state dict. Raises DamagedFile."""
     if not _is_safetensors(path):
-        found = unpickled(path)
-        found = found.get("state_dict", found) if isinstance(found, dict) else found
-        if not isinstance(found, dict):
-            raise DamagedFile(f"{path.name}: holds no table of tensors.")
-        return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
-    from safetensors import SafetensorError, safe_open
-
-    header.read(path)
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except SafetensorError as error:
-        raise DamagedFile(f"{path.name}: {error}.") from error
-
-
-def unpickled(path: Path) -> Any:
-    """The object in a pickled file, plain data and tensors only. Raises DamagedFile."""
-    try:
-        with torch.serialization.safe_globals([torch.nn.ParameterDict]):  # in textual inversions of old torch
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DamagedFile(f"{path.name}: cannot be read, or holds more than plain data ({reason})") from error
+        return pickles.tensors(path)
+    return opening.mapped(path)

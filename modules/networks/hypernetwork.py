@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn.modules import activation
 
 from modules.core.errors import DamagedFile
-from modules.networks.files import NetworkFile, unpickled
+from modules.loading.pickles import unpickled
+from modules.networks.files import NetworkFile
 
 _OWN_NAMES: dict[str, Callable[[], nn.Module]] = {
     "linear": nn.Identity,

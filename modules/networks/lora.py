@@ -16,6 +16,7 @@ from torch import Tensor
 from modules.core.errors import DamagedFile
 from modules.networks import files, names
 from modules.networks.deltas import BOFT, IA3, OFT, Delta, Difference, DoRA, GLoRA, LoHa, LoKr, LoRA, Shifted, product
+from modules.networks.embeddings import TOWERS
 from modules.networks.files import NetworkFile
 from modules.networks.names import Layer, Layers
 
@@ -36,11 +37,13 @@ class Change:
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A file made ready for one model. unknown: tensors that belong to no layer of it."""
+    """A file made ready for one model. embeddings: words with their vectors for each text encoder, (n, width); unknown:
+    tensors that belong to no layer of the model.
+    """
 
     file: NetworkFile
     changes: tuple[Change, ...]
-    embeddings: Mapping[str, Tensor]
+    embeddings: Mapping[str, tuple[Tensor, ...]]
     unknown: int
 
 
@@ -195,18 +198,23 @@ KINDS: tuple[tuple[tuple[str, ...], Callable[[Parts], Delta]], ...] = (
 """The tensors that a kind must have -> how it is made; the first that fits."""
 
 
-def _bundled(weights: Parts) -> dict[str, Tensor]:
-    """Textual inversions: bundle_emb.NAME.string_to_param.*, or .emb_params, or .clip_l (where it stands alone)."""
+def _bundled(weights: Parts) -> dict[str, tuple[Tensor, ...]]:
+    """Textual inversions: bundle_emb.NAME.string_to_param.*, or .emb_params, or .clip_l and .clip_g."""
     found: dict[str, dict[str, Tensor]] = {}
     for name, tensor in weights.items():
         pieces = name.removeprefix(_BUNDLE).split(".")
         if name.startswith(_BUNDLE) and len(pieces) >= 2:
             found.setdefault(pieces[0], {})[".".join(pieces[1:])] = tensor
-    return {
-        name: vectors.float().reshape(-1, vectors.shape[-1])
-        for name, each in found.items()
-        if len(each) == 1 and (vectors := next(iter(each.values()))).dim() in (1, 2)
-    }
+    return {name: vectors for name, each in found.items() if (vectors := _vectors(each))}
+
+
+def _vectors(parts: Parts) -> tuple[Tensor, ...]:
+    """The vectors (n, width) of one word for each text encoder; none for what is no textual inversion."""
+    pair = [parts[tower] for tower in TOWERS if tower in parts]
+    found = pair if len(pair) == len(TOWERS) else list(parts.values())
+    if (len(found) == 1 or found is pair) and all(each.dim() in (1, 2) for each in found):
+        return tuple(each.float().reshape(-1, each.shape[-1]) for each in found)
+    return ()
 
 
 _FAMILIES = {"sdxl": "Stable Diffusion XL", "stable-diffusion-xl": "Stable Diffusion XL", "sd_v2": "Stable Diffusion 2",

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
+from modules.loading.open_clip import LAYERS
+
 UNET = "unet"
 TEXT = "text"
 SECOND_TEXT = "text2"
@@ -32,9 +34,15 @@ PREFIXES = (
     ("lora_te1_", TEXT),
     ("lora_te2_", SECOND_TEXT),
     ("transformer_", TEXT),
+    ("model_", TEXT),
     ("0_transformer_", TEXT),
+    ("0_model_", TEXT),
     ("1_model_", SECOND_TEXT),
     ("cond_stage_model_transformer_", TEXT),
+    ("cond_stage_model_model_", TEXT),
+    ("conditioner_embedders_0_transformer_", TEXT),
+    ("conditioner_embedders_0_model_", TEXT),
+    ("conditioner_embedders_1_model_", SECOND_TEXT),
     ("text_encoders_clip_l_transformer_", TEXT),
     ("text_encoders_clip_g_transformer_", SECOND_TEXT),
     ("text_encoder_2_", SECOND_TEXT),
@@ -123,7 +131,7 @@ class Layers:
         for component, root in components.items():
             modules = root.named_modules()
             paths = {path: module for path, module in modules if getattr(module, "weight", None) is not None}
-            spell = _unet_spellings(paths) if component == UNET else {}
+            spell = (_unet_spellings if component == UNET else _text_spellings)(paths)
             for path, module in paths.items():
                 layer = Layer(component, path, module)
                 for spelling in (path, *spell.get(path, ())):
@@ -132,6 +140,21 @@ class Layers:
     def find(self, component: str, key: str) -> Layer | None:
         """The layer of this key in a part of the model."""
         return self._found.get((component, key))
+
+
+_QKV = ("q_proj", "k_proj", "v_proj")
+_TEXT_LAYER = re.compile(r"^encoder\.layers\.(\d+)\.(.+)$")
+_OPEN_CLIP = {**{ours: theirs for theirs, ours in LAYERS.items()}, **{f"self_attn.{p}": f"attn.{p}" for p in _QKV}}
+
+
+def _text_spellings(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """transformers' path of each layer of a text encoder -> OpenCLIP's name, its fused projections parted."""
+    found = ((path, _TEXT_LAYER.match(path)) for path in paths)
+    return {
+        path: (f"transformer.resblocks.{layer[1]}.{_OPEN_CLIP[layer[2]]}",)
+        for path, layer in found
+        if layer and layer[2] in _OPEN_CLIP
+    }
 
 
 _RESNET = (

@@ -18,21 +18,27 @@ CHUNK = 75
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TextPolicy:
     """How prompts are read. emphasis: "Original", "No norm", "Ignore" or "None"; skip: 1 = last layer, 2 = one before;
-    backtrack: a comma at most so many tokens back starts the next chunk instead of a cut inside a phrase. old: A1111's
-    first way: one chunk, the rest is cut off; bracket tokens are weights, and only they."""
+    skip_sdxl: skip moves SDXL's first encoder too; backtrack: a comma at most so many tokens back starts the next chunk
+    instead of a cut inside a phrase. old: A1111's first way: one chunk, the rest is cut off; bracket tokens are weights,
+    and only they. t5: Stable Diffusion 3 reads the prompt with T5 too.
+    """
 
     emphasis: str = "Original"
     skip: int = 1
+    skip_sdxl: bool = False
     backtrack: int = 20
     old: bool = False
+    t5: bool = False
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> TextPolicy:
         return cls(
             emphasis=options["emphasis"],
             skip=options["CLIP_stop_at_last_layers"],
+            skip_sdxl=options["sdxl_clip_l_skip"],
             backtrack=options["comma_padding_backtrack"],
             old=options["use_old_emphasis_implementation"],
+            t5=options["sd3_enable_t5"],
         )
 
 

@@ -200,7 +200,7 @@ def _old_first_pass(result: dict[str, Any]) -> None:
     if final is None or 0 in final:
         return
     if 0 in first:
-        first = _about_512_squared(*final)
+        first = about_512_squared(*final)
     result |= {"Size-1": first[0], "Size-2": first[1], "Hires resize-1": final[0], "Hires resize-2": final[1]}
 
 
@@ -214,7 +214,8 @@ def _whole(result: Mapping[str, Any], key: str, default: tuple[int, int] | None)
     return int(str(sides[0])), int(str(sides[1]))
 
 
-def _about_512_squared(width: int, height: int) -> tuple[int, int]:
+def about_512_squared(width: int, height: int) -> tuple[int, int]:
+    """The first pass of a picture of this size, as A1111 chose it before hires fix had a factor: multiples of 64."""
     scale = math.sqrt(512 * 512 / (width * height))
     return math.ceil(scale * width / 64) * 64, math.ceil(scale * height / 64) * 64
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modules.core.errors import NotFound
 
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from modules.core.process import TrainedLevels
+
+
+class Tail(NamedTuple):
+    """What is left to do over a picture: the level that it is noised to, the levels to visit from there."""
+
+    start: Tensor
+    sigmas: Tensor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +38,8 @@ class Sampler:
     "uses_ensd"; "second_order": two model calls a step).
 
     levels: its own noise levels instead of a scheduler's, (steps, trained, **level_settings) -> sigmas;
-    level_settings name fields of `Levels`. clock: trained levels -> those at which it asks the model. scaled: it
+    level_settings name fields of `Levels`; tail: those that are left to do over a picture, (scheduled, steps, done,
+    trained, **level_settings) -> `Tail`, scheduled being a scheduler's last `done` steps. clock: trained levels -> those at which it asks the model. scaled: it
     samples x / sqrt(1 + sigma^2), as latent diffusion did: the first noise has variance 1, and what remains of noise
     at the end is scaled with the picture. guidance: share of the CFG scale it is guided with; shows_negative: it needs
     the guess without the prompt at every scale.
@@ -47,6 +55,7 @@ class Sampler:
     wants: tuple[str, ...] = ()
     levels: str | Callable[..., Tensor] | None = None
     level_settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    tail: str | Callable[..., Tail] | None = None
     clock: str | Callable[[TrainedLevels], TrainedLevels] | None = None
     scaled: bool = False
     guidance: float = 1.0
@@ -116,19 +125,19 @@ class Catalog:
         self._schedulers.append(scheduler)
         return lambda: self._schedulers.remove(scheduler)
 
-    def find_scheduler(self, name: str) -> Scheduler:
-        """By name, label or alias in any case. Raises NotFound(field="scheduler")."""
+    def find_scheduler(self, name: str, *, field: str = "scheduler") -> Scheduler:
+        """By name, label or alias in any case. Raises NotFound(field)."""
         spellings = _spellings_of_schedulers(self._schedulers)
         found = spellings.get(name.strip().casefold())
         if found is None:
-            raise NotFound("Scheduler", name, [row.label for row in self._schedulers], field="scheduler")
+            raise NotFound("Scheduler", name, [row.label for row in self._schedulers], field=field)
         return found
 
-    def find_sampler(self, name: str) -> tuple[Sampler, Scheduler | None]:
+    def find_sampler(self, name: str, *, field: str = "sampler_name") -> tuple[Sampler, Scheduler | None]:
         """By name or alias in any case -> (sampler, the scheduler that an old joined name such as "DPM++ 2M Karras"
         asks for).
 
-        Raises NotFound(field="sampler_name").
+        Raises NotFound(field).
         """
         spellings = _spellings_of_samplers(self._samplers)
         wanted = name.strip().casefold()
@@ -137,7 +146,7 @@ class Catalog:
         for ending, scheduler in self._endings():
             if wanted.endswith(ending) and wanted[: -len(ending)] in spellings:
                 return spellings[wanted[: -len(ending)]], scheduler
-        raise NotFound("Sampler", name, [row.name for row in self._samplers], field="sampler_name")
+        raise NotFound("Sampler", name, [row.name for row in self._samplers], field=field)
 
     def _endings(self) -> list[tuple[str, Scheduler]]:
         """How old names end: " Karras", and "_ka" / "_exp" behind k-diffusion aliases."""
@@ -165,7 +174,10 @@ def _refuse_taken(wanted: Iterable[str], taken: Mapping[str, object]) -> None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Levels:
-    """How the options bend a schedule (A1111's keys). 0 means "the model's own" for sigma_min, sigma_max and rho."""
+    """How the options bend a schedule (A1111's keys). 0 means "the model's own" for sigma_min, sigma_max and rho.
+
+    family: of the model that samples; some schedules were made for one.
+    """
 
     sigma_min: float = 0.0
     sigma_max: float = 0.0
@@ -175,6 +187,7 @@ class Levels:
     beta_alpha: float = 0.6
     beta_beta: float = 0.6
     unipc_spacing: str = "time_uniform"
+    family: str = ""
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Levels:
@@ -208,7 +221,7 @@ def sigmas(
     asked = steps + 1 if discard_penultimate else steps
     if sampler is not None and sampler.levels is not None:
         own: Tensor = resolve(sampler.levels)(asked, trained, **_taken(sampler.level_settings, levels))
-        return own
+        return own.clamp(max=trained.solvable)
     if scheduler is None or scheduler.function is None:
         result = schedules.uniform(asked, trained)
     else:
@@ -219,6 +232,27 @@ def sigmas(
         model = (trained,) if scheduler.need_inner_model else ()
         result = resolve(scheduler.function)(asked, *model, **known, **_taken(scheduler.settings, levels))
     return schedules.without_penultimate(result) if discard_penultimate else result
+
+
+def tail(
+    scheduler: Scheduler | None,
+    steps: int,
+    done: int,
+    trained: TrainedLevels,
+    levels: Levels,
+    *,
+    discard_penultimate: bool,
+    sampler: Sampler,
+) -> Tail:
+    """The last `done` (at least 1) of so many steps, for work that starts with a picture."""
+    scheduled = sigmas(scheduler, steps, trained, levels, discard_penultimate=discard_penultimate)
+    left = scheduled[max(0, steps - done) :]
+    if sampler.tail is None:
+        return Tail(left[0], left)
+    asked = steps + 1 if discard_penultimate else steps
+    settings = _taken(sampler.level_settings, levels)
+    found: Tail = resolve(sampler.tail)(left, asked, done, trained, **settings)
+    return found
 
 
 def _taken(settings: Mapping[str, str], levels: Levels) -> dict[str, Any]:

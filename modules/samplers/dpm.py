@@ -11,6 +11,7 @@ from torch import Tensor
 
 from modules.core.process import NoiseProcess, TrainedLevels, log_snr
 from modules.core.types import Denoiser, Noise, OnStep
+from modules.samplers.catalog import Tail
 
 ABSOLUTE, RELATIVE = 0.0078, 0.05
 """What the adaptive solver takes for no error: 2/256, and a share of the latent's size."""
@@ -28,6 +29,17 @@ def fast_levels(steps: int, levels: TrainedLevels, **_: object) -> Tensor:
 def whole_range(steps: int, levels: TrainedLevels, **_: object) -> Tensor:
     """The highest and the lowest trained level; between them the adaptive solver finds its own way."""
     return torch.stack([levels.sigmas[-1], levels.sigmas[0]]).float()
+
+
+def fast_tail(scheduled: Tensor, steps: int, done: int, levels: TrainedLevels, **_: object) -> Tail:
+    """Over a picture: `fast_levels` for `done` calls, from the first of the scheduled levels to the last above 0."""
+    within = TrainedLevels(torch.stack([scheduled[-2], scheduled[0]]))
+    return Tail(scheduled[0], fast_levels(done, within))
+
+
+def range_tail(scheduled: Tensor, steps: int, done: int, levels: TrainedLevels, **_: object) -> Tail:
+    """Over a picture: the first of the scheduled levels and the last above 0."""
+    return Tail(scheduled[0], torch.stack([scheduled[0], scheduled[-2]]).float())
 
 
 def orders_of(calls: int) -> list[int]:

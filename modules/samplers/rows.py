@@ -93,6 +93,7 @@ SAMPLERS = (
         parameters=NOISY,
         options={"uses_ensd": "True"},
         levels="modules.samplers.dpm:fast_levels",
+        tail="modules.samplers.dpm:fast_tail",
         wants=("steps",),
     ),
     Sampler(
@@ -102,6 +103,7 @@ SAMPLERS = (
         parameters=("eta",),
         options={"uses_ensd": "True"},
         levels="modules.samplers.dpm:whole_range",
+        tail="modules.samplers.dpm:range_tail",
     ),
     Sampler(
         name="Restart",
@@ -116,6 +118,7 @@ SAMPLERS = (
         parameters=("eta",),
         eta="eta_ddim",
         levels="modules.samplers.schedules:ddim_times",
+        tail="modules.samplers.schedules:ddim_tail",
         scaled=True,
     ),
     Sampler(
@@ -125,6 +128,7 @@ SAMPLERS = (
         parameters=("eta",),
         eta="eta_ddim",
         levels="modules.samplers.schedules:ddim_times",
+        tail="modules.samplers.schedules:ddim_tail",
         scaled=True,
         guidance=CFGPP_SHARE,
         shows_negative=True,
@@ -134,6 +138,7 @@ SAMPLERS = (
         aliases=("plms",),
         function="modules.samplers.ddim:plms",
         levels="modules.samplers.schedules:ddim_times",
+        tail="modules.samplers.schedules:ddim_tail",
         scaled=True,
     ),
     Sampler(
@@ -146,6 +151,7 @@ SAMPLERS = (
             "lower_order_final": "uni_pc_lower_order_final",
         },
         levels="modules.samplers.schedules:unipc_times",
+        tail="modules.samplers.schedules:unipc_tail",
         level_settings={"spacing": "unipc_spacing"},
         scaled=True,
     ),
@@ -195,7 +201,10 @@ SCHEDULERS = (
     ),
     Scheduler(name="kl_optimal", label="KL Optimal", function="modules.samplers.schedules:kl_optimal"),
     Scheduler(
-        name="align_your_steps", label="Align Your Steps", function="modules.samplers.schedules:align_your_steps"
+        name="align_your_steps",
+        label="Align Your Steps",
+        function="modules.samplers.schedules:align_your_steps",
+        settings={"family": "family"},
     ),
     Scheduler(name="simple", label="Simple", function="modules.samplers.schedules:simple", need_inner_model=True),
     Scheduler(name="normal", label="Normal", function="modules.samplers.schedules:normal", need_inner_model=True),

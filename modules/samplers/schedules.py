@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from modules.core.process import TrainedLevels
+from modules.samplers.catalog import Tail
 
 
 def with_zero(sigmas: Tensor) -> Tensor:
@@ -16,11 +17,11 @@ def with_zero(sigmas: Tensor) -> Tensor:
 
 
 def uniform(steps: int, levels: TrainedLevels, *, sigma_min: float = 0.0, sigma_max: float = 0.0) -> Tensor:
-    """Equal steps of model time, from the highest trained level to the lowest (k-diffusion's default).
+    """The model's own: most often equal steps of model time from the highest trained level to the lowest.
 
     sigma_min and sigma_max are taken and left alone, as in A1111.
     """
-    return with_zero(levels.level_at(torch.linspace(levels.last_time, levels.first_time, steps)))
+    return with_zero(levels.own(steps))
 
 
 def karras(steps: int, *, sigma_min: float, sigma_max: float, rho: float = 7.0) -> Tensor:
@@ -60,14 +61,18 @@ def kl_optimal(steps: int, *, sigma_min: float, sigma_max: float) -> Tensor:
 
 
 _ALIGNED = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
-"""Noise levels found for Stable Diffusion 1.5 (Sabour et al. 2024, https://arxiv.org/abs/2404.14507)."""
+_ALIGNED_XL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029)
+"""Noise levels found for Stable Diffusion 1.5 and XL (Sabour et al. 2024, https://arxiv.org/abs/2404.14507)."""
 
 
-def align_your_steps(steps: int, *, sigma_min: float, sigma_max: float) -> Tensor:
-    """The published levels for SD 1.5, for other numbers of steps interpolated in log sigma; the range is theirs."""
-    table = torch.tensor(_ALIGNED, dtype=torch.float64).log()
-    if steps == len(_ALIGNED):
-        return with_zero(torch.tensor(_ALIGNED))
+def align_your_steps(steps: int, *, sigma_min: float, sigma_max: float, family: str = "") -> Tensor:
+    """The published levels of the SDXL line, or SD 1.5's for every other family; for other numbers of steps they are
+    interpolated in log sigma; the range is theirs.
+    """
+    published = _ALIGNED_XL if family.startswith("sdxl") else _ALIGNED
+    table = torch.tensor(published, dtype=torch.float64).log()
+    if steps == len(published):
+        return with_zero(torch.tensor(published))
     # numbered from the low end, so that one step alone is the lowest level, as in the published recipe
     place = torch.linspace(0, len(table) - 1, steps, dtype=torch.float64)
     low = place.floor().long().clamp(max=len(table) - 2)
@@ -142,22 +147,48 @@ def ddim_times(steps: int, levels: TrainedLevels, **_: object) -> Tensor:
     return levels.sigmas[times.clamp(max=count - 1)].flip(0).float()
 
 
+def ddim_tail(scheduled: Tensor, steps: int, done: int, levels: TrainedLevels, **_: object) -> Tail:
+    """Over a picture: it is noised to the `done`-th level from below and sampled from the next one on, as in latent
+    diffusion.
+    """
+    times = ddim_times(steps, levels)
+    first = max(0, len(times) - done)
+    return Tail(times[first], times[min(first + 1, len(times) - 1) :])
+
+
 def unipc_times(steps: int, levels: TrainedLevels, *, spacing: str = "time_uniform", **_: object) -> Tensor:
     """UniPC's levels (Zhao et al. 2023): as many steps as `ddim_times` has levels, over the whole trained range.
 
     spacing: "time_uniform", "time_quadratic" or "logSNR". Times run from 1/N to 1; between two trained ones log alpha
     is interpolated, as in DPM-Solver's code. Raises ValueError for another spacing.
     """
+    return _unipc(levels, 1.0, len(ddim_times(steps, levels)), spacing)
+
+
+def unipc_tail(
+    scheduled: Tensor, steps: int, done: int, levels: TrainedLevels, *, spacing: str = "time_uniform", **_: object
+) -> Tail:
+    """Over a picture: noised as by `ddim_tail`, then as many steps as that has levels, from its first level on."""
+    start, times = ddim_tail(scheduled, steps, done, levels)
+    if done < 2:
+        return Tail(start, times)
+    first = int((levels.sigmas - times[0]).abs().argmin())
+    return Tail(start, _unipc(levels, (first + 1) / len(levels.sigmas), len(times), spacing))
+
+
+def _unipc(levels: TrainedLevels, begin: float, steps: int, spacing: str) -> Tensor:
+    """UniPC's levels from time `begin` (1 = the highest level) down to 1/N, (steps + 1,)."""
     logs = -0.5 * torch.log1p(levels.sigmas.double() ** 2)
-    count = len(logs)
-    number = len(ddim_times(steps, levels)) + 1
+    count, number = len(logs), steps + 1
     if spacing == "logSNR":
-        start, end = -math.log(levels.highest), -math.log(levels.lowest)
+        highest = float(levels.sigmas[round(begin * count) - 1])
+        start, end = -math.log(highest), -math.log(levels.lowest)
         return torch.linspace(start, end, number, dtype=torch.float64).neg().exp().float()
     power = {"time_uniform": 1, "time_quadratic": 2}.get(spacing)
     if power is None:
         raise ValueError(f'UniPC has no spacing "{spacing}": time_uniform, time_quadratic or logSNR.')
-    times = torch.linspace(1.0, (1 / count) ** (1 / power), number, dtype=torch.float64) ** power * count - 1
+    first, last = (each ** (1 / power) for each in (begin, 1 / count))
+    times = torch.linspace(first, last, number, dtype=torch.float64) ** power * count - 1
     low = times.floor().long().clamp(0, count - 2)
     log_alpha = logs[low] + (times - low) * (logs[low + 1] - logs[low])
     return torch.expm1(-2 * log_alpha).sqrt().float()

@@ -18,20 +18,32 @@ grid_save grid_format grid_extended_filename grid_only_if_multiple grid_prevent_
 grid_background_color enable_pnginfo save_txt jpeg_quality webp_lossless export_for_4chan img_downscale_threshold
 target_side_length save_incomplete_images
 outdir_samples outdir_txt2img_samples outdir_grids outdir_txt2img_grids
+outdir_img2img_samples outdir_img2img_grids outdir_init_images save_init_img save_mask save_mask_composite
+save_images_before_color_correction return_mask return_mask_composite overlay_inpaint
+inpainting_mask_weight initial_noise_multiplier img2img_extra_noise img2img_color_correction img2img_fix_steps
+img2img_background_color upscaler_for_img2img tiling sd_vae_encode_method
 save_to_dirs grid_save_to_dirs directories_filename_pattern directories_max_prompt_words
-sd_model_checkpoint sd_checkpoint_cache emphasis comma_padding_backtrack
+save_images_before_highres_fix use_old_hires_fix_width_height hires_fix_use_firstpass_conds
+sd_model_checkpoint sd_checkpoint_cache
+sd_vae sd_vae_decode_method sd_vae_overrides_per_model_preferences sd_vae_checkpoint_cache add_vae_name_to_info add_vae_hash_to_info
+emphasis comma_padding_backtrack sd3_enable_t5 distilled_cfg_scale
 CLIP_stop_at_last_layers randn_source enable_prompt_comments use_old_emphasis_implementation use_old_scheduling
 eta_ancestral eta_ddim eta_noise_seed_delta s_churn s_tmin s_tmax s_noise sigma_min sigma_max rho
 uni_pc_variant uni_pc_skip_type uni_pc_order uni_pc_lower_order_final beta_dist_alpha beta_dist_beta
 sd_noise_schedule use_downcasted_alpha_bar no_dpmpp_sde_batch_determinism
 always_discard_next_to_last_sigma sgm_noise_multiplier use_old_karras_scheduler_sigmas skip_early_cond hide_samplers
 s_min_uncond batch_cond_uncond pad_cond_uncond pad_cond_uncond_v0 s_min_uncond_all enable_quantization
+sdxl_clip_l_skip sdxl_crop_top sdxl_crop_left sdxl_refiner_low_aesthetic_score sdxl_refiner_high_aesthetic_score
 sd_lora sd_hypernetwork extra_networks_default_multiplier
 lora_add_hashes_to_infotext lora_bundled_ti_to_infotext textual_inversion_add_hashes_to_infotext
 add_model_name_to_info add_model_hash_to_info add_version_to_infotext infotext_skip_pasting
 auto_backcompat disable_weights_auto_swap
 live_previews_enable live_previews_image_format show_progress_every_n_steps show_progress_type
 live_preview_content live_preview_refresh_period show_progress_grid
+ESRGAN_tile ESRGAN_tile_overlap DAT_tile DAT_tile_overlap SWIN_tile SWIN_tile_overlap SCUNET_tile SCUNET_tile_overlap
+outdir_extras_samples use_original_name_batch use_upscaler_name_as_suffix postprocessing_disable_in_extras
+postprocessing_operation_order postprocessing_existing_caption_action
+font grid_text_active_color grid_text_inactive_color img_max_size_mp
 return_grid do_not_show_images show_progress_in_title send_seed send_size quicksettings_list gradio_theme
 """
 WORKS = frozenset(_WORKS.split())
@@ -48,6 +60,7 @@ INFOTEXT = {
     "hires_fix_refiner_pass": "Hires refiner",
     "fp8_storage": "FP8 weight",
     "cache_fp16_weight": "Cache FP16 weight for LoRA",
+    "distilled_cfg_scale": "Distilled CFG Scale",
     "s_min_uncond": "NGMS",
     "s_min_uncond_all": "NGMS all steps",
     "token_merging_ratio": "Token merging ratio",
@@ -109,7 +122,25 @@ FIELD_LABELS = (
     "Seed resize from-2",
 )
 
+STEPS = (
+    "Upscale",
+    "GFPGAN",
+    "CodeFormer",
+    "Split oversized images",
+    "Auto focal point crop",
+    "Auto-sized crop",
+    "Create flipped copies",
+    "Caption",
+)
+"""Postprocessing steps as menus offer them; extensions have others."""
+
 HELP = {
+    "ESRGAN_tile": "In pixels of the picture before; 0 takes the whole picture at once.",
+    "ESRGAN_tile_overlap": "Tiles are blended over so many pixels; 0 shows seams.",
+    "use_original_name_batch": "A picture that came from a file keeps its name; off: a running number.",
+    "postprocessing_disable_in_extras": "Those named here are left out.",
+    "postprocessing_operation_order": "Those named here come first, in this order.",
+    "postprocessing_existing_caption_action": "What becomes of a text file that lies beside the picture already.",
     "sd_lora": "The name of a LoRA file that every prompt gets which does not name it.",
     "sd_hypernetwork": "The name of a hypernetwork file that every prompt gets which does not name it.",
     "extra_networks_default_multiplier": "The strength of those two.",
@@ -131,6 +162,10 @@ HELP = {
     "save_incomplete_images": "Keep the file of a picture that was interrupted.",
     "directories_filename_pattern": "As in file names; [date] makes a folder a day.",
     "sd_checkpoint_cache": "Models kept in memory beside the one in use, so that going back to them is quick.",
+    "sd_vae": "Automatic: the file that bears the checkpoint's name; None: the one inside the checkpoint.",
+    "sd_vae_overrides_per_model_preferences": 'A checkpoint\'s own preference is its same-named VAE, or "vae" in its'
+    " .json; off: it wins over the choice above.",
+    "sd_vae_checkpoint_cache": "VAE files kept in memory beside the one in use.",
     "emphasis": 'How "(word:1.3)" acts. Original: weighted, then brought back to the mean from before; No norm: only'
     " weighted; Ignore: brackets are read and do nothing; None: brackets are text.",
     "comma_padding_backtrack": "Tokens: a comma this near before the end of a chunk of 75 becomes the place to break.",
@@ -155,10 +190,15 @@ HELP = {
     "pad_cond_uncond": "Make the shorter of prompt and negative prompt as long as the other, so that one pass does.",
     "pad_cond_uncond_v0": "Make the negative prompt as long as the prompt by repeating or cutting it, as DDIM did.",
     "use_old_emphasis_implementation": "75 tokens at most; brackets weigh, numbers are text. For very old pictures.",
+    "use_old_hires_fix_width_height": "Width and height are the size of the finished picture; the first pass has about"
+    " 512x512 pixels (before 1.0).",
+    "hires_fix_use_firstpass_conds": "Prompts of the second pass are read with the LoRAs of the first.",
+    "save_images_before_highres_fix": "The small picture of the first pass is saved too, its name ending with"
+    " -before-highres-fix.",
     "use_old_scheduling": "In [a:b:n], below 1 is a fraction and all else a step, also in hires passes (before 1.6).",
     "infotext_skip_pasting": "Labels of generation parameters that stay as they are on the page.",
     "show_progress_every_n_steps": "In steps; -1 shows a preview only at the end of a batch.",
-    "show_progress_type": "Full decodes as for the final picture; Approx cheap takes next to no time.",
+    "show_progress_type": "Full decodes as for the final picture; Approx cheap takes next to no time; TAESD needs a file in models/VAE-taesd.",
     "live_preview_content": "What the preview shows of the model's answers.",
     "live_preview_refresh_period": "In milliseconds.",
     "quicksettings_list": "Settings shown at the top of the page; takes effect when the page is opened again.",
@@ -166,9 +206,19 @@ HELP = {
     "hide_samplers": "Those named here are left out of the menus.",
 }
 
-ALSO = {"show_progress_type": ("Approx NN", "TAESD")}  # A1111's settings files hold these
+ALSO = {"show_progress_type": ("Approx NN",)}  # A1111's settings files hold these
 OPEN = frozenset(
-    {"sd_lora", "sd_hypernetwork", "hide_samplers", "infotext_skip_pasting", "quicksettings_list", "gradio_theme"}
+    (
+        "gradio_theme",
+        "hide_samplers",
+        "infotext_skip_pasting",
+        "postprocessing_disable_in_extras",
+        "postprocessing_operation_order",
+        "quicksettings_list",
+        "sd_hypernetwork",
+        "sd_lora",
+        "upscaler_for_img2img",
+    )
 )
 
 
@@ -178,6 +228,9 @@ def registry(*, samplers: Sequence[str] = (), schedulers: Sequence[str] = ()) ->
         "sd_lora": ("None",),
         "sd_hypernetwork": ("None",),
         "hide_samplers": tuple(samplers),
+        "upscaler_for_img2img": ("None", "Lanczos", "Nearest"),
+        "postprocessing_disable_in_extras": STEPS,
+        "postprocessing_operation_order": STEPS,
         "infotext_skip_pasting": (*FIELD_LABELS, *(label for key, label in INFOTEXT.items() if key in WORKS)),
         "quicksettings_list": tuple(row["key"] for rows in SECTIONS.values() for row in rows if row["key"] in WORKS),
     }

@@ -27,7 +27,6 @@ ATTENTION = "torch's own scaled-dot-product attention is always used"
 LATER = "Easel does not have this part yet"
 NOTHING = "it did nothing in A1111 either"
 SIZES = "Easel reads a model's kind and sizes from the file itself"
-UPSCALERS = "Easel has no upscalers and face restorers yet"
 
 Users = tuple[tuple[str, str], ...]
 
@@ -45,10 +44,20 @@ class Flags:
     models_dir: str | None = folder("folder of the model folders, instead of models/ in the data folder")
     ckpt: str | None = folder("checkpoint file to start with", published="{root}/model.ckpt")
     ckpt_dir: str | None = folder("one more folder of checkpoints")
-    vae_dir: str | None = folder("one more folder of VAE files", note=LATER)
+    vae_path: str | None = folder("VAE file for every checkpoint, whatever the settings say")
+    vae_dir: str | None = folder("one more folder of VAE files")
     lora_dir: str | None = folder("folder of LoRA files", published="{models}/Lora")
     embeddings_dir: str | None = folder("folder of textual inversions", published="{data}/embeddings")
     hypernetwork_dir: str | None = folder("folder of hypernetworks", published="{models}/hypernetworks")
+    esrgan_models_path: str | None = folder("one more folder of ESRGAN upscalers", published="{models}/ESRGAN")
+    bsrgan_models_path: str | None = folder("one more folder of BSRGAN upscalers", published="{models}/BSRGAN")
+    realesrgan_models_path: str | None = folder("one more folder of Real-ESRGAN", published="{models}/RealESRGAN")
+    dat_models_path: str | None = folder("one more folder of DAT upscalers", published="{models}/DAT")
+    scunet_models_path: str | None = folder("one more folder of ScuNET", published="{models}/ScuNET")
+    swinir_models_path: str | None = folder("one more folder of SwinIR upscalers", published="{models}/SwinIR")
+    gfpgan_models_path: str | None = folder("one more folder of GFPGAN", published="{models}/GFPGAN")
+    gfpgan_model: str | None = folder("file of GFPGAN")
+    codeformer_models_path: str | None = folder("one more folder of CodeFormer", published="{models}/Codeformer")
     ui_settings_file: str | None = folder("file of the settings", published="{data}/config.json")
     ui_config_file: str | None = folder("file of the page's own defaults", published="{data}/ui-config.json")
     styles_file: tuple[str, ...] = several(
@@ -62,6 +71,7 @@ class Flags:
     share: bool = switch("make the page reachable through Gradio's share service")
     api: bool = switch("serve the API as well as the page")
     nowebui: bool = switch("serve the API only")
+    allow_code: bool = switch("allow the custom code script: whoever reaches the page or the API runs Python here")
     api_auth: str | None = text('logins for the API: "user:password", several with commas', secret=True)
     gradio_auth: str | None = text('logins for the page: "user:password", several with commas', secret=True)
     gradio_auth_path: str | None = folder("file of logins for the page, one a line or with commas")
@@ -116,24 +126,13 @@ class Flags:
     update_check: bool = switch("look for a newer version at the start", note="Easel asks no server unless told to")
     dump_sysinfo: bool = switch("write a report on the system and exit", note=LATER)
     medvram_sdxl: bool = switch("--medvram for SDXL models only", note=LATER)
-    vae_path: str | None = folder("VAE for every checkpoint", note=LATER)
     textual_inversion_templates_dir: str | None = folder(
         "folder of training templates", published="{root}/textual_inversion_templates", note=LATER
     )
     localizations_dir: str | None = folder("folder of translations", published="{root}/localizations", note=LATER)
-    allow_code: bool = switch("allow the custom code script", note=LATER)
     enable_insecure_extension_access: bool = switch("allow installing extensions over the network", note=LATER)
-    gfpgan_dir: str | None = folder("folder of GFPGAN", published="./GFPGAN", note=UPSCALERS)
-    gfpgan_model: str | None = folder("file of GFPGAN", note=UPSCALERS)
-    codeformer_models_path: str | None = folder("CodeFormer", published="{models}/Codeformer", note=UPSCALERS)
-    gfpgan_models_path: str | None = folder("GFPGAN", published="{models}/GFPGAN", note=UPSCALERS)
-    esrgan_models_path: str | None = folder("ESRGAN", published="{models}/ESRGAN", note=UPSCALERS)
-    bsrgan_models_path: str | None = folder("BSRGAN", published="{models}/BSRGAN", note=UPSCALERS)
-    realesrgan_models_path: str | None = folder("RealESRGAN", published="{models}/RealESRGAN", note=UPSCALERS)
-    dat_models_path: str | None = folder("DAT", published="{models}/DAT", note=UPSCALERS)
-    ldsr_models_path: str | None = folder("LDSR", published="{models}/LDSR", note=UPSCALERS)
-    scunet_models_path: str | None = folder("ScuNET", published="{models}/ScuNET", note=UPSCALERS)
-    swinir_models_path: str | None = folder("SwinIR", published="{models}/SwinIR", note=UPSCALERS)
+    gfpgan_dir: str | None = folder("folder of GFPGAN", published="./GFPGAN", note="use --gfpgan-models-path")
+    ldsr_models_path: str | None = folder("folder of LDSR", published="{models}/LDSR", note="Easel has no LDSR")
     clip_models_path: str | None = folder("folder of CLIP models for the interrogator", note=LATER)
     lyco_dir_backcompat: str | None = folder("folder of LyCORIS files", published="{models}/LyCORIS", note=LATER)
     hide_ui_dir_config: bool = switch("hide folder settings on the page", note=LATER)

@@ -272,6 +272,10 @@ class Snapshot(Mapping[str, Any]):
         }
         return Snapshot(self._registry, {**self._values, **checked})
 
+    def without(self, keys: Collection[str]) -> Snapshot:
+        """This one with some options at their defaults; unknown keys say nothing."""
+        return Snapshot(self._registry, {key: value for key, value in self._values.items() if key not in keys})
+
     def changed(self) -> JsonObject:
         """The values that differ from their defaults, ready for JSON; `Snapshot(registry).overlay` takes it back."""
         return {key: self[key] for key in self if self[key] != self._registry[key].default}

@@ -229,6 +229,7 @@ SECTIONS: dict[tuple[str, str], tuple[Row, ...]] = {
         _bool("enable_prompt_comments", True, "Enable comments"),
     ),
     ("sd3", "Stable Diffusion 3"): (_bool("sd3_enable_t5", False, "Enable T5"),),
+    ("flux", "Flux"): (_float("distilled_cfg_scale", 3.5, "Distilled CFG scale", 0, 100, 0.1),),
     ("sdxl", "Stable Diffusion XL"): (
         _int("sdxl_crop_top", 0, "crop top coordinate", 0),
         _int("sdxl_crop_left", 0, "crop left coordinate", 0),
@@ -293,7 +294,7 @@ SECTIONS: dict[tuple[str, str], tuple[Row, ...]] = {
         _choice("live_previews_image_format", "png", "Live preview file format", ("jpeg", "png", "webp")),
         _bool("show_progress_grid", True, "Show previews of all images generated in a batch as a grid"),
         _int("show_progress_every_n_steps", 10, "Live preview display period", -1, 32),
-        _choice("show_progress_type", "Approx cheap", "Live preview method", ("Full", "Approx cheap")),
+        _choice("show_progress_type", "Approx cheap", "Live preview method", ("Full", "Approx cheap", "TAESD")),
         _bool("live_preview_allow_lowvram_full", False, "Allow Full live preview method with lowvram/medvram"),
         _choice("live_preview_content", "Prompt", "Live preview subject", ("Combined", "Prompt", "Negative prompt")),
         _int("live_preview_refresh_period", 1000, "Progressbar and preview update period", 50, 3_600_000),

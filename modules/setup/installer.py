@@ -25,9 +25,12 @@ class Pip:
     environ: Mapping[str, str]
     keep_open: int | None = None
 
-    def install(self, requirements: Sequence[str], *, constraints: Path) -> None:
-        """`pip install` these at once, other pins holding as constraints; raises SetupFailed."""
-        self.run(["pip", "install", *requirements, "--constraint", str(constraints), *self._index()])
+    def install(self, requirements: Sequence[str], *, constraints: Path, alone: bool = False) -> None:
+        """`pip install` these at once, other pins holding as constraints; alone: without what they depend on. Raises
+        SetupFailed.
+        """
+        bare = ["--no-deps"] if alone else []
+        self.run(["pip", "install", *requirements, *bare, "--constraint", str(constraints), *self._index()])
 
     def run(self, arguments: Sequence[str]) -> None:
         """Run `python -m <arguments>`, its words going straight to the terminal; raises SetupFailed."""

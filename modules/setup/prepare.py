@@ -159,7 +159,10 @@ def install(
         if work.pins:
             installer.need_space(environment.folder, OTHER_GIGABYTES)
             say(f"Installing {_few(work.pins)} …")
-            pip.install([str(pin) for pin in work.pins], constraints=wishes.requirements[0])
+            for alone in (False, True):
+                wanted = [str(pin) for pin in work.pins if pin.alone is alone]
+                if wanted:
+                    pip.install(wanted, constraints=wishes.requirements[0], alone=alone)
         names = tuple(sorted(installed(environment.packages)))
         stamp.write(environment.stamp, Stamp(finished=True, torch=accelerator.wish(environ), distributions=names))
         say(f"Requirements: all {len(pins)} are there now.")

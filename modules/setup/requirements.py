@@ -16,10 +16,13 @@ INFO_FOLDERS = (".dist-info", ".egg-info")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pin:
-    """One line of a requirements file: `name==version`; the name in its normal form (lower case, dashes)."""
+    """One line of a requirements file: `name==version`; the name in its normal form (lower case, dashes). alone: what
+    it says to depend on is not installed with it (the line ends in `# alone: why`).
+    """
 
     name: str
     version: str
+    alone: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}=={self.version}"
@@ -51,10 +54,11 @@ def read_pins(path: Path) -> list[Pin]:
     """The pins of a requirements file in its order. Every line is a comment, empty or `name==version`: SetupFailed."""
     pins = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        text = line.split("#", 1)[0].strip()
+        text, _, comment = (part.strip() for part in line.partition("#"))
         match = PIN.fullmatch(text)
         if match:
-            pins.append(Pin(name=normal(match["name"]), version=match["version"]))
+            alone = comment.startswith("alone:")
+            pins.append(Pin(name=normal(match["name"]), version=match["version"], alone=alone))
         elif text:
             raise SetupFailed(f"{path.name}, line {number}: {text!r} is no `name==version`.")
     return pins

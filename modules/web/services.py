@@ -3,25 +3,61 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from modules.samplers.catalog import Catalog, builtin
 
 if TYPE_CHECKING:
     from modules.core.paths import Paths
     from modules.core.types import JsonObject
-    from modules.generate.request import Txt2Img
+    from modules.generate.extras import Extras
+    from modules.generate.extras_jobs import Upload
+    from modules.generate.postprocess import Steps
+    from modules.generate.request import Generation
+    from modules.generate.scripts.registry import Menus, Scripts
+    from modules.imaging.inputs import Inputs
     from modules.jobs.queue import Queue
+    from modules.loading.faces import FaceRestorers
     from modules.loading.library import Library
+    from modules.loading.upscale.catalog import Upscalers
+    from modules.merging.request import Merge
+    from modules.networks.apply import Networks
+    from modules.networks.embeddings import Embedding
+    from modules.prompts.styles import StyleBook
     from modules.settings.flags import Flags
     from modules.settings.options import Options
 
 
-class SubmitTxt2Img(Protocol):
-    """Check a request, freeze today's options with it and queue it -> job id. Raises BadRequest, NotFound."""
+class Submit(Protocol):
+    """Check a request, and the script that is to carry it out, freeze today's options with it and queue it -> job id.
+    Its pictures are in `Services.inputs` already. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile.
+    """
 
-    def __call__(self, request: Txt2Img, *, id: str | None = None, owner: str = "") -> str: ...
+    def __call__(
+        self,
+        request: Generation,
+        *,
+        script: str | None = None,
+        arguments: Sequence[Any] = (),
+        id: str | None = None,
+        owner: str = "",
+    ) -> str: ...
+
+
+class SubmitExtras(Protocol):
+    """Check postprocessing and its pictures, keep them and queue the job -> job id. Raises BadRequest, NotFound."""
+
+    def __call__(
+        self, request: Extras, uploads: Sequence[Upload] = (), *, id: str | None = None, owner: str = ""
+    ) -> str: ...
+
+
+class SubmitMerge(Protocol):
+    """Check a merge of checkpoints and queue it -> job id. Raises BadRequest, NotFound, DamagedFile."""
+
+    def __call__(self, request: Merge, *, id: str | None = None, owner: str = "") -> str: ...
 
 
 class Memory(Protocol):
@@ -36,6 +72,12 @@ class CountTokens(Protocol):
     def __call__(self, text: str) -> tuple[int, int]: ...
 
 
+class ListEmbeddings(Protocol):
+    """Textual inversions that the chosen checkpoint can use, and those that it cannot."""
+
+    def __call__(self) -> tuple[list[Embedding], list[Embedding]]: ...
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Services:
     """The running program as the web layer sees it."""
@@ -46,8 +88,19 @@ class Services:
     library: Library
     queue: Queue
     version: str
-    submit_txt2img: SubmitTxt2Img
+    submit: Submit
+    submit_extras: SubmitExtras
+    submit_merge: SubmitMerge
+    inputs: Inputs
+    upscalers: Upscalers
+    steps: Steps
+    faces: FaceRestorers
     memory: Memory
     count_tokens: CountTokens
+    styles: StyleBook
+    menus: Menus
+    scripts: Scripts
+    networks: Callable[[], Networks]
+    embeddings: ListEmbeddings
     catalog: Catalog = dataclasses.field(default_factory=builtin)
     allowed_folders: tuple[Path, ...] = ()

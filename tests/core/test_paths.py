@@ -5,12 +5,23 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from modules.core.errors import EaselError
 from modules.core.paths import Paths
+
+
+UPSCALERS = ("ESRGAN", "RealESRGAN", "BSRGAN", "DAT", "HAT", "ScuNET", "SwinIR")
+
+
+def several(value: Path | tuple[Path, ...] | Mapping[str, tuple[Path, ...]]) -> tuple[Path, ...]:
+    """The folders of a field, whether it has one, some, or some by name."""
+    if isinstance(value, Mapping):
+        return tuple(path for paths in value.values() for path in paths)
+    return value if isinstance(value, tuple) else (value,)
 
 
 def test_making_paths_touches_nothing(tmp_path: Path) -> None:
@@ -22,8 +33,7 @@ def test_every_path_is_absolute_and_clean(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     paths = Paths.make(root=".", data_dir="a/../b", ckpt_dir="~/models", config="c.json", styles=["one.csv", "two.csv"])
     for field in dataclasses.fields(paths):
-        value = getattr(paths, field.name)
-        for path in value if isinstance(value, tuple) else (value,):
+        for path in several(getattr(paths, field.name)):
             assert path.is_absolute(), field.name
             assert ".." not in path.parts, field.name
             assert "~" not in path.parts, field.name
@@ -33,9 +43,8 @@ def test_every_path_is_absolute_and_clean(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_default_layout_is_a1111s(tmp_path: Path) -> None:
     paths = Paths.make(root=tmp_path)
     inside = {
-        field.name: [str(path.relative_to(tmp_path)) for path in (value if isinstance(value, tuple) else (value,))]
+        field.name: [str(path.relative_to(tmp_path)) for path in several(getattr(paths, field.name))]
         for field in dataclasses.fields(paths)
-        for value in [getattr(paths, field.name)]
     }
     assert inside == {
         "root": ["."],
@@ -43,9 +52,12 @@ def test_the_default_layout_is_a1111s(tmp_path: Path) -> None:
         "models": ["models"],
         "checkpoints": ["models/Stable-diffusion"],
         "vae": ["models/VAE"],
+        "text_encoders": ["models/text_encoder"],
         "loras": ["models/Lora"],
         "embeddings": ["embeddings"],
         "hypernetworks": ["models/hypernetworks"],
+        "upscalers": [f"models/{name}" for name in UPSCALERS],
+        "faces": ["models/GFPGAN", "models/Codeformer"],
         "outputs": ["outputs"],
         "extensions": ["extensions"],
         "shipped_extensions": ["extensions"],
@@ -54,6 +66,7 @@ def test_the_default_layout_is_a1111s(tmp_path: Path) -> None:
         "styles": ["styles.csv"],
         "database": ["easel.sqlite"],
         "results": ["cache/results"],
+        "inputs": ["cache/inputs"],
     }
 
 
@@ -73,7 +86,11 @@ def test_flags_add_to_or_replace_folders_as_in_a1111(tmp_path: Path) -> None:
         lora_dir=tmp_path / "lora",
         embeddings_dir=tmp_path / "emb",
         hypernetwork_dir=tmp_path / "hyper",
+        upscaler_dirs={"ESRGAN": tmp_path / "esrgan", "GFPGAN": tmp_path / "gfpgan", "DAT": None},
     )
+    assert paths.upscalers["ESRGAN"] == (tmp_path / "m/ESRGAN", tmp_path / "esrgan")
+    assert paths.upscalers["DAT"] == (tmp_path / "m/DAT",)
+    assert paths.faces["GFPGAN"] == (tmp_path / "m/GFPGAN", tmp_path / "gfpgan")
     assert paths.checkpoints == (tmp_path / "m/Stable-diffusion", tmp_path / "ckpt")
     assert paths.vae == (tmp_path / "m/VAE", tmp_path / "vae")
     assert paths.loras == (tmp_path / "lora",)

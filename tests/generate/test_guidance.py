@@ -10,6 +10,8 @@ from torch import Tensor
 
 from modules.generate.guidance import Conditioning, GuidancePolicy, GuidedDenoiser, Program, Scheduled, combined
 from modules.generate.moments import Guided, ModelAnswered, ModelCalled, Moments
+from modules.loading.prediction import Given
+from modules.loading.text import Encoding
 
 X = torch.zeros(2, 1, 2, 2)
 SIGMA = torch.tensor(1.0)
@@ -21,14 +23,14 @@ class Model:
     def __init__(self) -> None:
         self.calls: list[int] = []
 
-    def __call__(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, sigma: Tensor, given: Given) -> Tensor:
         self.calls.append(len(x))
-        return x + context.mean(dim=(1, 2)).reshape(-1, 1, 1, 1)
+        return x + given.context.mean(dim=(1, 2)).reshape(-1, 1, 1, 1)
 
 
-def said(value: float, tokens: int = 77) -> Tensor:
-    """Conditioning (tokens, 4) of a prompt."""
-    return torch.full((tokens, 4), value)
+def said(value: float, tokens: int = 77) -> Encoding:
+    """What a prompt of (tokens, 4) says."""
+    return Encoding(torch.full((tokens, 4), value))
 
 
 def always(value: float, tokens: int = 77) -> Scheduled:
@@ -100,7 +102,8 @@ def test_listeners_change_what_goes_in_and_what_comes_out() -> None:
     moments = Moments()
 
     def called(event: ModelCalled) -> None:
-        event.conditioning = dataclasses.replace(event.conditioning, positive=event.conditioning.positive * 2)
+        doubled = Given(context=event.conditioning.positive.context * 2)
+        event.conditioning = dataclasses.replace(event.conditioning, positive=doubled)
 
     def answered(event: ModelAnswered) -> None:
         event.positive = event.positive + 1
@@ -158,8 +161,8 @@ def test_weighted_prompts_pull_away_from_the_negative_one(scale: float, together
 
 def test_without_the_negative_prompt_the_first_takes_its_place() -> None:
     both = Conditioning(
-        positive=torch.zeros(2, 77, 4),
-        negative=torch.zeros(1, 77, 4),
+        positive=Given(context=torch.zeros(2, 77, 4)),
+        negative=Given(context=torch.zeros(1, 77, 4)),
         empty=torch.zeros(1, 77, 4),
         owners=(0, 0),
         weights=(1.0, 0.5),

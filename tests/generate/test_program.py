@@ -9,7 +9,7 @@ from modules.core.errors import BadRequest, EaselError
 from modules.generate import program
 from modules.generate.guidance import Program
 from modules.generate.request import Txt2Img
-from modules.loading.text import TextEncoder
+from modules.loading.text import TextModel
 from modules.prompts.chunks import TextPolicy
 from modules.prompts.editing import Timeline
 from tests.generate.test_run import SMALL, far
@@ -19,44 +19,50 @@ POLICY = TextPolicy(emphasis="No norm")
 
 
 @pytest.fixture(scope="module")
-def encoder(bench: Bench) -> TextEncoder:
+def encoder(bench: Bench) -> TextModel:
     return bench.studio.shelf.get(bench.library.find("tiny-sd1")).text
 
 
-def encoded(encoder: TextEncoder, *prompts: str, negative: str = "", policy: TextPolicy = POLICY) -> Program:
+def encoded(encoder: TextModel, *prompts: str, negative: str = "", policy: TextPolicy = POLICY) -> Program:
     return program.encoded(encoder, prompts, [negative] * len(prompts), policy, Timeline(steps=4))
 
 
-def test_an_edited_prompt_is_encoded_as_its_texts(encoder: TextEncoder) -> None:
+def test_an_edited_prompt_is_encoded_as_its_texts(encoder: TextModel) -> None:
     made = encoded(encoder, "a [cat:dog:2]", negative="[x|y]")
     for call, text, other in ((0, "a cat", "x"), (1, "a cat", "x"), (2, "a cat", "y"), (3, "a dog", "x")):
         now = made.at(call)
-        assert torch.allclose(now.positive, encoder.encode(text, POLICY), atol=1e-5)
-        assert torch.allclose(now.negative, encoder.encode(other, POLICY), atol=1e-5)
+        assert torch.allclose(now.positive.context, encoder.encode(text, POLICY), atol=1e-5)
+        assert torch.allclose(now.negative.context, encoder.encode(other, POLICY), atol=1e-5)
 
 
-def test_and_makes_several_prompts_of_unequal_pictures(encoder: TextEncoder) -> None:
+def test_and_makes_several_prompts_of_unequal_pictures(encoder: TextModel) -> None:
     now = encoded(encoder, "a cat :0.5 AND a dog BREAK a house", "a bird").at(0)
     assert now.owners == (0, 0, 1)
     assert now.weights == (0.5, 1.0, 1.0)
-    assert now.positive.shape[:2] == (3, 154)
-    assert torch.equal(now.positive[2, 77:], now.positive[2, 76:77].expand(77, -1))  # the shorter repeat their end
-    assert now.negative.shape[:2] == (2, 77)
+    assert now.positive.context.shape[:2] == (3, 154)
+    assert torch.equal(
+        now.positive.context[2, 77:], now.positive.context[2, 76:77].expand(77, -1)
+    )  # the shorter repeat their end
+    assert now.negative.context.shape[:2] == (2, 77)
 
 
-def test_and_is_a_word_in_negative_prompts(encoder: TextEncoder) -> None:
+def test_and_is_a_word_in_negative_prompts(encoder: TextModel) -> None:
     now = encoded(encoder, "a cat", negative="ugly AND bad :2").at(0)
-    assert torch.allclose(now.negative, encoder.encode("ugly AND bad :2", POLICY), atol=1e-5)
+    assert torch.allclose(now.negative.context, encoder.encode("ugly AND bad :2", POLICY), atol=1e-5)
 
 
-def test_original_emphasis_keeps_the_mean_over_the_whole_schedule(encoder: TextEncoder) -> None:
+def test_original_emphasis_keeps_the_mean_over_the_whole_schedule(encoder: TextModel) -> None:
     plain, weighed = (
         encoded(encoder, "a [(cat:1.4):dog:1]", policy=TextPolicy(emphasis=mode)) for mode in ("Ignore", "Original")
     )
-    means = [sum(each.prompts[0][0][0].entries[index][1].mean() for index in (0, 1)) for each in (plain, weighed)]
+    means = [
+        sum(each.prompts[0][0][0].entries[index][1].tokens.mean() for index in (0, 1)) for each in (plain, weighed)
+    ]
     assert float(means[0]) == pytest.approx(float(means[1]), abs=1e-5)
     apart = encoder.encode("a dog", TextPolicy())
-    assert not torch.allclose(weighed.at(3).positive, apart, atol=1e-5)  # the other text's weight reaches this one
+    assert not torch.allclose(
+        weighed.at(3).positive.context, apart, atol=1e-5
+    )  # the other text's weight reaches this one
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,42 @@ def test_an_entry_that_does_not_fit_its_shape(tmp_path: Path) -> None:
         header.read(write(tmp_path / "x.safetensors", {"a": {**ENTRY, "shape": [7]}}, bytes(14)))
 
 
+def entry(begin: int, end: int) -> dict[str, object]:
+    return {"dtype": "F16", "shape": [(end - begin) // 2], "data_offsets": [begin, end]}
+
+
+@pytest.mark.parametrize(
+    ("entries", "data", "says"),
+    [
+        ({"a": entry(0, 4), "b": entry(2, 6)}, 6, "b overlaps"),
+        ({"a": entry(0, 4), "b": entry(0, 4)}, 4, "b overlaps"),
+        ({"a": entry(0, 4), "b": entry(6, 8)}, 8, "b does not follow"),
+        ({"a": entry(0, 4)}, 9, "5 bytes that no tensor claims"),
+        ({"a": {**ENTRY, "shape": [-1, -1]}}, 2, "malformed"),
+        ({"a": {**ENTRY, "shape": [1.5]}}, 2, "malformed"),
+        ({"a": {**ENTRY, "shape": [2**40, 2**40]}}, 2, "does not fit"),
+        ({"a": {**ENTRY, "data_offsets": [2, 0]}}, 2, "does not fit"),
+        ({"a": {**ENTRY, "data_offsets": [-2, 0]}}, 2, "malformed"),
+        ({"__metadata__": [1], "a": ENTRY}, 2, "__metadata__ is no table"),
+    ],
+)
+def test_places_that_cannot_be(entries: dict[str, object], data: int, says: str, tmp_path: Path) -> None:
+    with pytest.raises(DamagedFile, match=rf"x\.safetensors: .*{says}"):
+        header.read(write(tmp_path / "x.safetensors", entries, bytes(data)))
+
+
+def test_a_large_header_is_read_and_a_huge_one_is_not(tmp_path: Path) -> None:
+    entries, data = WHOLE
+    tags = {"__metadata__": {"ss_tag_frequency": "x" * 10_000_000}}
+    assert (
+        len(header.read(write(tmp_path / "x.safetensors", {**tags, **entries}, data)).metadata["ss_tag_frequency"])
+        == 10**7
+    )
+    claim = write(tmp_path / "y.safetensors", b"{}", bytes(10), length=header.MAX_HEADER + 1)
+    with pytest.raises(DamagedFile, match="header would have"):
+        header.read(claim)
+
+
 @given(cut=st.integers(0, 300), flip=st.integers(0, 300), value=st.integers(0, 255))
 def test_any_damage_is_either_harmless_or_refused(
     cut: int, flip: int, value: int, tmp_path_factory: pytest.TempPathFactory

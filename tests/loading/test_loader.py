@@ -14,6 +14,7 @@ from modules.core.store import Store
 from modules.loading import loader
 from modules.loading.library import Library
 from modules.loading.loader import Model
+from modules.loading.prediction import Given
 from modules.loading.residency import Residency
 from modules.prompts.chunks import TextPolicy
 from tests.studio import MODELS
@@ -103,6 +104,6 @@ def test_a_model_of_other_width_and_depth(tmp_path: Path) -> None:
     context = other.text.encode("a cat", TextPolicy())
     assert context.shape == (1, 77, 32)
     with torch.inference_mode():
-        eps = other.network(torch.zeros(1, 4, 8, 8), torch.tensor([10.0]), context)
+        eps = other.network(torch.zeros(1, 4, 8, 8), torch.tensor([10.0]), Given(context=context))
         assert eps.shape == (1, 4, 8, 8)
         assert other.vae.decode(eps[0]).shape == (3, 16, 16)

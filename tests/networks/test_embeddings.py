@@ -81,14 +81,14 @@ def test_every_form_gives_the_same_vectors(tmp_path: Path, name: str) -> None:
     (found,) = Embeddings([tmp_path]).scan()
     assert torch.equal(found.vectors["clip_l"], VECTORS)
     assert found.name == ("inner" if name.endswith(".png") else Path(name).stem)
-    assert found.misfit(64) is None
+    assert found.misfit((64,)) is None
     assert "64" in (found.misfit(768) or "")
 
 
 def test_pairs_of_towers_fit_no_single_tower(tmp_path: Path) -> None:
     save_file({"clip_l": VECTORS, "clip_g": VECTORS[:, :32].contiguous()}, tmp_path / "pair.safetensors")
     (found,) = Embeddings([tmp_path]).scan()
-    assert found.misfit(64) is not None
+    assert found.misfit((64,)) is not None
     assert found.count == 3
 
 
@@ -154,4 +154,4 @@ def test_too_many_vectors_fit_no_model(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(76, 64)}, tmp_path / "long.pt")
     (found,) = Embeddings([tmp_path]).scan()
     assert isinstance(found, Embedding)
-    assert "76" in (found.misfit(64) or "")
+    assert "76" in (found.misfit((64,)) or "")

@@ -9,7 +9,8 @@ import torch
 
 from modules.core.errors import DamagedFile
 from modules.core.store import Store
-from modules.networks.files import Digests, Files, tensors, unpickled
+from modules.loading.pickles import unpickled
+from modules.networks.files import Digests, Files, tensors
 from tests.networks import made
 from tests.studio import NETWORKS
 

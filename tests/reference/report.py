@@ -49,7 +49,7 @@ def main() -> None:
 
 def measured(case: Case, bench: Bench) -> tuple[float, bool]:
     """(dB of the worst picture, whether all infotexts are equal)."""
-    result = bench.make(request_of(case))
+    result = bench.make(request_of(case, bench.studio.inputs), **case.settings)
     decibels = [psnr(Image.open(each["path"]), case.picture(n)) for n, each in enumerate(result["pictures"])]
     ours = [comparable(text) for text in result["info"]["infotexts"]]
     return min(decibels), ours == [comparable(text) for text in case.info["infotexts"]]

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from modules.core.types import JsonObject
-from modules.generate.request import Txt2Img
-from tests.reference.cases import CHAOTIC, SHARED, SHIPPED, Case, comparable, covered, psnr, read
+from modules.generate.request import Generation, Img2Img, Txt2Img
+from modules.imaging.inputs import Inputs
+from tests.reference.cases import CHAOTIC, IMAGE_TO_IMAGE, SHARED, SHIPPED, Case, comparable, covered, psnr, read
 from tests.studio import Bench
 
 LEAST = 60.0
@@ -21,18 +22,26 @@ LEAST_OF_CHAOTIC = 20.0
 """dB: the same composition and colours."""
 
 CASES = [case for case in read(SHARED) or read(SHIPPED) if covered(case)]
-FIELDS = {field.name for field in dataclasses.fields(Txt2Img)}
+PICTURES = ("mask", "latent_mask")
 FLOATS = ("cfg_scale", "eta", "subseed_strength", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond")
+FLOATS += ("denoising_strength", "hr_scale")
 
 pytestmark = pytest.mark.reference
 
 
-def request_of(case: Case) -> Txt2Img:
+def request_of(case: Case, inputs: Inputs) -> Generation:
     """As the API makes it: numbers have the types of the schema, pictures are saved only if asked for."""
-    body = {key: value for key, value in case.request.items() if key in FIELDS}
+    kind = Img2Img if case.raw["endpoint"] == IMAGE_TO_IMAGE else Txt2Img
+    body, fields = case.request, {field.name for field in dataclasses.fields(kind)}
+    if "mask_blur" in body:
+        body |= {"mask_blur_x": body["mask_blur"], "mask_blur_y": body["mask_blur"]}
+    body = {key: value for key, value in body.items() if key in fields}
     body |= {key: float(body[key]) for key in FLOATS if key in body}
+    body |= {key: inputs.add(case.input(body[key]), field=key) for key in PICTURES if key in body}
+    if "init_images" in body:
+        body["init_images"] = tuple(inputs.add(case.input(name), field="init_images") for name in body["init_images"])
     save = case.request.get("save_images", False)
-    return Txt2Img(**body, do_not_save_samples=not save, do_not_save_grid=not save)
+    return kind(**body, do_not_save_samples=not save, do_not_save_grid=not save)
 
 
 def test_there_are_cases() -> None:
@@ -43,7 +52,7 @@ def test_there_are_cases() -> None:
 def answer(request: pytest.FixtureRequest, bench: Bench) -> tuple[Case, JsonObject]:
     """A case and our answer to it; made once for all laws."""
     case: Case = request.param
-    return case, bench.make(request_of(case))
+    return case, bench.make(request_of(case, bench.studio.inputs), **case.settings)
 
 
 def test_the_same_picture(answer: tuple[Case, JsonObject]) -> None:
@@ -58,7 +67,8 @@ def test_the_same_text(answer: tuple[Case, JsonObject]) -> None:
     case, result = answer
     ours = [comparable(text) for text in result["info"]["infotexts"]]
     assert ours == [comparable(text) for text in case.info["infotexts"]]
-    embedded = [Image.open(each["path"]).info["parameters"] for each in result["pictures"]]
+    told = [each for each in result["pictures"] if each["kind"] != "mask"]
+    embedded = [Image.open(each["path"]).info["parameters"] for each in told]
     assert embedded == result["info"]["infotexts"]
 
 

@@ -95,6 +95,16 @@ def test_only_what_changed_is_installed_with_the_other_pins_as_constraints(place
     assert place.start() == []
 
 
+def test_what_is_wanted_alone_comes_last_and_without_what_it_depends_on(place: Place) -> None:
+    place.start()
+    place.pin("torch==2.13.0", "spandrel==0.4.2  # alone: why", "numpy==2.4.7", "pillow==12.3.0")
+    assert place.start() == [
+        f"-m pip install numpy==2.4.7 --constraint {place.pins}",
+        f"-m pip install spandrel==0.4.2 --no-deps --constraint {place.pins}",
+    ]
+    assert place.start() == []
+
+
 def test_a_venv_filled_by_hand_needs_no_pip(place: Place) -> None:
     for name in ("torch-2.13.0+cpu", "numpy-2.4.6", "pillow-12.3.0"):
         (place.packages / f"{name}.dist-info").mkdir()

@@ -78,6 +78,12 @@ def test_egg_infos_of_system_packages_are_read(tmp_path: Path) -> None:
     assert installed([tmp_path]) == {"pyyaml": "6.0.1"}
 
 
+def test_a_line_can_ask_for_its_package_alone(tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text("numpy==2.4.6  # everybody's\nspandrel==0.4.2  # alone: torchvision would come with it\n")
+    assert [pin.alone for pin in read_pins(path)] == [False, True]
+
+
 @pytest.mark.parametrize("line", ["numpy", "numpy>=2", "-r other.txt", "numpy == 2", "git+https://example.org/x"])
 def test_a_line_that_is_no_pin_is_refused_with_its_number(tmp_path: Path, line: str) -> None:
     path = tmp_path / "requirements.txt"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modules.loading.configs.unet import Shapes
-from modules.loading.families import TextTower
+from modules.loading.family import TextTower
 
 
 def config(shapes: Shapes, tower: TextTower) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def config(shapes: Shapes, tower: TextTower) -> dict[str, Any]:
         "num_attention_heads": max(1, width // tower.head_width),
         "max_position_embeddings": shapes["embeddings.position_embedding.weight"][0],
         "hidden_act": tower.activation,
-        "projection_dim": width,
+        "projection_dim": shapes.get("text_projection.weight", (width,))[0],
         "bos_token_id": 49406,
         "eos_token_id": 49407,
         "pad_token_id": 49407,

@@ -1,4 +1,4 @@
-"""/sdapi/v1/txt2img: submit, wait without holding a thread, answer with the pictures of the job."""
+"""/sdapi/v1/txt2img and /img2img: submit, wait without holding a thread, answer with the pictures of the job."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from modules.core.errors import BadRequest, DamagedFile, EaselError
 from modules.core.types import JsonObject
-from modules.web.api import errors, schemas, txt2img
+from modules.web.api import errors, img2img, schemas, scripts, txt2img
 
 if TYPE_CHECKING:
     from modules.jobs.queue import Job
@@ -38,6 +38,17 @@ def routes(services: Services) -> APIRouter:
         job = await services.queue.finished(id)
         return await loop.run_in_executor(workers, _answer, job, asked)
 
+    @router.post("/img2img", response_model=schemas.ImageToImageResponse)
+    async def img2imgapi(body: schemas.StableDiffusionProcessingImg2Img, request: Request) -> Response:
+        """Make pictures from pictures; answers when they are there.
+
+        Without `mask_blur`, `mask_blur_x` and `mask_blur_y` hold. The rest is as for /txt2img.
+        """
+        loop = asyncio.get_running_loop()
+        asked, id = await loop.run_in_executor(workers, _submit_img2img, services, body, request.state.user)
+        job = await services.queue.finished(id)
+        return await loop.run_in_executor(workers, _answer, job, asked)
+
     return router
 
 
@@ -46,14 +57,30 @@ def _submit(
 ) -> tuple[schemas.StableDiffusionProcessingTxt2Img, str]:
     """(the body as it was understood, job id)."""
     asked = txt2img.complete(body, services.options.snapshot(), services.options.registry)
+    script = scripts.chosen(services, asked.script_name, asked.alwayson_scripts, "txt2img")
     try:
-        id = services.submit_txt2img(txt2img.request(asked), id=asked.force_task_id, owner=owner)
+        job = txt2img.with_first_pass(txt2img.request(asked), asked.firstpass_image or "", services.inputs)
+        id = services.submit(job, script=script, arguments=asked.script_args, id=asked.force_task_id, owner=owner)
     except DamagedFile as error:
         raise BadRequest(f"sd_model_checkpoint: {error}", field="sd_model_checkpoint") from error
     return asked, id
 
 
-def _answer(job: Job, asked: schemas.StableDiffusionProcessingTxt2Img) -> Response:
+def _submit_img2img(
+    services: Services, body: schemas.StableDiffusionProcessingImg2Img, owner: str
+) -> tuple[schemas.StableDiffusionProcessingImg2Img, str]:
+    """(the body as it was understood and as the answer shows it, job id)."""
+    asked = txt2img.complete(body, services.options.snapshot(), services.options.registry)
+    script = scripts.chosen(services, asked.script_name, asked.alwayson_scripts, "img2img")
+    try:
+        job = img2img.request(asked, services.inputs)
+        id = services.submit(job, script=script, arguments=asked.script_args, id=asked.force_task_id, owner=owner)
+    except DamagedFile as error:
+        raise BadRequest(f"sd_model_checkpoint: {error}", field="sd_model_checkpoint") from error
+    return asked if asked.include_init_images else asked.model_copy(update={"init_images": None, "mask": None}), id
+
+
+def _answer(job: Job, asked: schemas.Processing) -> Response:
     if job.state == "cancelled":
         return errors.answer("Cancelled", f"Job {job.id} was cancelled before it began.", status=409)
     if job.state != "done" or job.result is None:

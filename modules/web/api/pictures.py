@@ -1,4 +1,4 @@
-"""/sdapi/v1/png-info: what a picture says about how it was made."""
+"""/sdapi/v1/png-info: what a picture says about how it was made; /interrogate: what it shows."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import re
 
 from fastapi import APIRouter
 
-from modules.core.errors import BadRequest
+from modules.core.errors import BadRequest, NotFound
 from modules.imaging import png
+from modules.imaging.reading import read_picture
 from modules.prompts import importing, infotext
 from modules.web.api import schemas
+
+INTERROGATORS = ("clip", "deepdanbooru")
 
 _PREFIX = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
@@ -31,6 +34,15 @@ def routes() -> APIRouter:
         info = importing.shown(metadata.infotext, metadata.items, metadata.size)
         parameters = infotext.with_defaults(importing.parse(info))
         return schemas.PNGInfoResponse(info=info, items=metadata.items, parameters=parameters)
+
+    @router.post("/interrogate")
+    def interrogateapi(body: schemas.InterrogateRequest) -> None:
+        """Nothing here can describe a picture: the answer says so, after a look at the picture and the model's name."""
+        read_picture(decode(body.image, field="image"), field="image")
+        if body.model not in INTERROGATORS:
+            raise NotFound("Model", body.model, INTERROGATORS, field="model")
+        what = f'model: no files of "{body.model}" are there that could describe a picture'
+        raise BadRequest(f"{what}, and this version of Easel cannot fetch or use them.", field="model")
 
     return router
 

@@ -46,6 +46,7 @@ Real = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
 Text = Annotated[str, AfterValidator(plain_text)]
 Seed = Annotated[Whole, Field(ge=-1, le=MAX_SEED)]
 Side = Annotated[Whole, Field(ge=8, le=MAX_SIDE)]
+Blur = Annotated[Whole, Field(ge=0, le=1024)]
 ResizeSide = Annotated[Whole, Field(ge=-1, le=MAX_SIDE)]
 Object = Annotated[dict[str, Any], BeforeValidator(_sane)]
 
@@ -54,8 +55,8 @@ class Schema(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
 
 
-class StableDiffusionProcessingTxt2Img(Schema):
-    """What to make. Widths and heights are rounded down to multiples of 8."""
+class Processing(Schema):
+    """What every request for pictures has. Widths and heights are rounded down to multiples of 8."""
 
     prompt: Text = ""
     negative_prompt: Text = ""
@@ -91,19 +92,6 @@ class StableDiffusionProcessingTxt2Img(Schema):
     disable_extra_networks: bool = False
     firstpass_image: str | None = None
     comments: Object | None = None
-    enable_hr: bool = False
-    firstphase_width: Whole = 0
-    firstphase_height: Whole = 0
-    hr_scale: Real = 2.0
-    hr_upscaler: Text | None = None
-    hr_second_pass_steps: Whole = 0
-    hr_resize_x: Whole = 0
-    hr_resize_y: Whole = 0
-    hr_checkpoint_name: Text | None = None
-    hr_sampler_name: Text | None = None
-    hr_scheduler: Text | None = None
-    hr_prompt: Text = ""
-    hr_negative_prompt: Text = ""
     force_task_id: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
     sampler_index: Text | None = "Euler"
     script_name: Text | None = None
@@ -119,10 +107,58 @@ class StableDiffusionProcessingTxt2Img(Schema):
         return {key: value for key, value in body.items() if value is not None} if isinstance(body, dict) else body
 
 
+class StableDiffusionProcessingTxt2Img(Processing):
+    """What to make from text."""
+
+    enable_hr: bool = False
+    firstphase_width: Annotated[Whole, Field(ge=0, le=MAX_SIDE)] = 0
+    firstphase_height: Annotated[Whole, Field(ge=0, le=MAX_SIDE)] = 0
+    hr_scale: Annotated[Real, Field(ge=0)] = 2.0
+    hr_upscaler: Text | None = None
+    hr_second_pass_steps: Annotated[Whole, Field(ge=0, le=10_000)] = 0
+    hr_resize_x: Annotated[Whole, Field(ge=0, le=MAX_SIDE)] = 0
+    hr_resize_y: Annotated[Whole, Field(ge=0, le=MAX_SIDE)] = 0
+    hr_checkpoint_name: Text | None = None
+    hr_sampler_name: Text | None = None
+    hr_scheduler: Text | None = None
+    hr_prompt: Text = ""
+    hr_negative_prompt: Text = ""
+
+
+class StableDiffusionProcessingImg2Img(Processing):
+    """What to make from pictures, which are files in base64, with or without a data: prefix."""
+
+    denoising_strength: Annotated[Real, Field(ge=0, le=1)] = 0.75
+    init_images: list[Any] | None = None
+    resize_mode: Annotated[Whole, Field(ge=0, le=3)] = 0
+    image_cfg_scale: Annotated[Real, Field(ge=0, le=1000)] | None = None
+    mask: str | None = None
+    mask_blur_x: Blur = 4
+    mask_blur_y: Blur = 4
+    mask_blur: Blur | None = None
+    mask_round: bool = True
+    inpainting_fill: Annotated[Whole, Field(ge=0, le=3)] = 0
+    inpaint_full_res: bool = True
+    inpaint_full_res_padding: Annotated[Whole, Field(ge=0, le=MAX_SIDE)] = 0
+    inpainting_mask_invert: Annotated[Whole, Field(ge=0, le=1)] = 0
+    initial_noise_multiplier: Annotated[Real, Field(ge=0, le=10)] | None = None
+    latent_mask: str | None = None
+    include_init_images: bool = False
+
+
 class TextToImageResponse(Schema):
     images: list[str] | None = Field(default=None, title="Image", description="The pictures, base64 without a prefix.")
     parameters: dict[str, Any] = Field(description="The request, every field of it.")
     info: str = Field(description="JSON: seeds, prompts, infotexts and more, as A1111 writes it.")
+
+
+class ImageToImageResponse(TextToImageResponse):
+    """As for text; the given pictures are in `parameters` only if `include_init_images` asks for them."""
+
+
+class InterrogateRequest(Schema):
+    image: str = Field(default="", description="A picture file, base64, with or without a data: prefix.")
+    model: str = Field(default="clip", description="What describes it: clip or deepdanbooru.")
 
 
 class ProgressResponse(Schema):

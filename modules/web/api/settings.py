@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body
 from pydantic import Field, create_model
 
 from modules.core.errors import BadRequest, DamagedFile, NotFound
+from modules.loading.vaes import AUTOMATIC, NONE
 from modules.web.api.schemas import Schema
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": float, "choices": list[str]}
 CHECKPOINT = "sd_model_checkpoint"
 HASH = "sd_checkpoint_hash"
+VAE = "sd_vae"
 
 
 def routes(services: Services) -> APIRouter:
@@ -32,7 +34,8 @@ def routes(services: Services) -> APIRouter:
     @router.post("/options")
     def set_config(req: Annotated[dict[str, Any], Body()]) -> None:
         """Change some settings, all of them or none. The checkpoint may be given by any name it has."""
-        services.options.set({**req, **_checkpoint(services, req.get(CHECKPOINT))})
+        chosen = {**_checkpoint(services, req.get(CHECKPOINT)), **_vae(services, req.get(VAE))}
+        services.options.set({**req, **chosen})
 
     return router
 
@@ -63,6 +66,16 @@ def _checkpoint(services: Services, name: Any) -> dict[str, Any]:
     except DamagedFile as error:
         raise BadRequest(f"{CHECKPOINT}: {error}", field=CHECKPOINT) from error
     return {CHECKPOINT: found.title, HASH: found.sha256 or ""}
+
+
+def _vae(services: Services, name: Any) -> dict[str, Any]:
+    """The setting that choosing this VAE means: its file's name. Raises NotFound or BadRequest naming the field."""
+    if not isinstance(name, str) or name in (NONE, *AUTOMATIC, services.options.snapshot()[VAE]):
+        return {}  # what is no text the option itself refuses
+    try:
+        return {VAE: services.library.vaes.find(name).name}
+    except DamagedFile as error:
+        raise BadRequest(f"{VAE}: {error}", field=VAE) from error
 
 
 def _documented(registry: Registry) -> type[Schema]:

@@ -5,25 +5,24 @@ Pure: what the options say comes in as a snapshot.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from modules.core.errors import BadRequest
 from modules.generate.request import Txt2Img
+from modules.imaging.inputs import Inputs
 from modules.prompts import importing, infotext
 from modules.settings.options import Registry, Snapshot
-from modules.web.api.schemas import StableDiffusionProcessingTxt2Img
+from modules.web.api.pictures import decode
+from modules.web.api.schemas import Processing, StableDiffusionProcessingTxt2Img
+
+Body = TypeVar("Body", bound=Processing)
 
 UNAVAILABLE: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "enable_hr": ("Hires fix", (False,)),
-    "refiner_checkpoint": ("The refiner", (None, "", "None")),
     "restore_faces": ("Face restoration", (None, False)),
-    "tiling": ("Tiling", (None, False)),
-    "firstpass_image": ("A first pass picture", (None, "")),
-    "script_name": ("Scripts", (None, "", "None")),
-    "alwayson_scripts": ("Scripts", ({},)),
 }
 """Field -> what it asks for, and the values that do not ask for it."""
 
@@ -48,22 +47,35 @@ FIELD_OF_LABEL = {
     "Hires upscale": "hr_scale",
     "Hires upscaler": "hr_upscaler",
     "Hires steps": "hr_second_pass_steps",
+    "Hires resize-1": "hr_resize_x",
+    "Hires resize-2": "hr_resize_y",
+    "Hires checkpoint": "hr_checkpoint_name",
+    "Hires sampler": "hr_sampler_name",
+    "Hires schedule type": "hr_scheduler",
     "Hires prompt": "hr_prompt",
     "Hires negative prompt": "hr_negative_prompt",
 }
-_SIGNS_OF_HIRES = ("Hires upscale", "Hires upscaler", "Hires resize-1")
+_SIGNS_OF_HIRES = ("Hires upscale", "Hires upscaler", "Hires resize-1", "First pass size-1")
+_SIZES = ("Size-1", "Size-2", "Hires resize-1", "Hires resize-2")
 
-REQUEST_FIELDS = (
+SHARED_FIELDS = (
     *("prompt", "negative_prompt", "seed", "subseed", "subseed_strength", "seed_resize_from_h", "seed_resize_from_w"),
-    *("scheduler", "batch_size", "n_iter", "steps", "cfg_scale"),
+    *("scheduler", "batch_size", "n_iter", "steps", "cfg_scale", "tiling", "denoising_strength"),
+    *("refiner_checkpoint", "refiner_switch_at"),
     *("eta", "s_min_uncond", "s_churn", "s_tmax", "s_tmin", "s_noise"),
 )
-"""Fields that go into the `Txt2Img` as they are."""
+"""Fields that go into any request as they are."""
+
+REQUEST_FIELDS = (
+    *SHARED_FIELDS,
+    *("enable_hr", "firstphase_width", "firstphase_height", "hr_scale", "hr_upscaler"),
+    *("hr_second_pass_steps", "hr_resize_x", "hr_resize_y", "hr_checkpoint_name", "hr_sampler_name", "hr_scheduler"),
+    *("hr_prompt", "hr_negative_prompt"),
+)
+"""Fields that go into the `Txt2Img` as they are, the shared ones first."""
 
 
-def complete(
-    body: StableDiffusionProcessingTxt2Img, options: Snapshot, registry: Registry
-) -> StableDiffusionProcessingTxt2Img:
+def complete(body: Body, options: Snapshot, registry: Registry) -> Body:
     """The body with the fields that are absent taken from its `infotext`, if it has one. What is given stays.
 
     Settings in the text that are not the ones of now go into `override_settings`. Raises BadRequest(field="infotext").
@@ -73,15 +85,19 @@ def complete(
     skipped = set(options["infotext_skip_pasting"])
     found = {label: value for label, value in importing.parse(body.infotext).items() if label not in skipped}
     fields: dict[str, Any] = {field: found[label] for label, field in FIELD_OF_LABEL.items() if label in found}
+    if "First pass size-1" in found:
+        implied = infotext.with_defaults(found)
+        fields |= {FIELD_OF_LABEL[label]: implied[label] for label in _SIZES if label in implied}
     if any(label in found for label in _SIGNS_OF_HIRES):
         fields["enable_hr"] = True
+    fields = {field: value for field, value in fields.items() if field in type(body).model_fields}
     given = body.model_dump(exclude_unset=True)
     if "sampler_index" in given:
         fields.pop("sampler_name", None)
     overrides = _settings(found, skipped, options, registry) | (body.override_settings or {})
     merged = {**fields, **given, "override_settings": overrides}
     try:
-        return StableDiffusionProcessingTxt2Img.model_validate(merged)
+        return type(body).model_validate(merged)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -101,17 +117,31 @@ def _settings(found: Mapping[str, str], skipped: set[str], options: Snapshot, re
 
 def request(body: StableDiffusionProcessingTxt2Img) -> Txt2Img:
     """The job that a complete body asks for. Raises BadRequest naming the field that asks for a missing feature."""
+    return Txt2Img(**shared(body), **{field: getattr(body, field) for field in REQUEST_FIELDS[len(SHARED_FIELDS) :]})
+
+
+def shared(body: Processing) -> dict[str, Any]:
+    """What a request of either kind takes from a complete body. Raises BadRequest as `request` does."""
     for field, (feature, neutral) in UNAVAILABLE.items():
         if getattr(body, field) not in neutral:
             raise BadRequest(f"{field}: {feature} is not available in this version of Easel.", field=field)
-    values = {field: getattr(body, field) for field in REQUEST_FIELDS}
-    return Txt2Img(
-        **values,
-        styles=tuple(body.styles or ()),
-        sampler_name=body.sampler_name or body.sampler_index or "Euler",
-        width=body.width // 8 * 8,
-        height=body.height // 8 * 8,
-        do_not_save_samples=body.do_not_save_samples or not body.save_images,
-        do_not_save_grid=body.do_not_save_grid or not body.save_images,
-        override_settings=body.override_settings or {},
-    )
+    return {field: getattr(body, field) for field in SHARED_FIELDS} | {
+        "styles": tuple(body.styles or ()),
+        "sampler_name": body.sampler_name or body.sampler_index or "Euler",
+        "width": body.width // 8 * 8,
+        "height": body.height // 8 * 8,
+        "do_not_save_samples": body.do_not_save_samples or not body.save_images,
+        "do_not_save_grid": body.do_not_save_grid or not body.save_images,
+        "override_settings": body.override_settings or {},
+    }
+
+
+def with_first_pass(asked: Txt2Img, picture: str, inputs: Inputs) -> Txt2Img:
+    """The job with this picture (base64) in the first pass's place, which has its size then. Without hires fix it is of
+    no use. Raises BadRequest(field="firstpass_image").
+    """
+    if not asked.enable_hr or not picture:
+        return asked
+    name = inputs.add(decode(picture, field="firstpass_image"), field="firstpass_image")
+    width, height = inputs.open(name, field="firstpass_image").size
+    return dataclasses.replace(asked, firstpass_image=name, width=width, height=height)

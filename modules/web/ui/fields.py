@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from modules.core.errors import BadRequest, NotFound
-from modules.generate.request import Txt2Img
+from modules.generate.request import Img2Img, Txt2Img
 from modules.prompts import infotext
 
 if TYPE_CHECKING:
@@ -36,7 +36,24 @@ LABELS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "Variation seed strength": ("subseed_strength", float),
     "Seed resize from-1": ("seed_resize_from_w", int),
     "Seed resize from-2": ("seed_resize_from_h", int),
+    "Denoising strength": ("denoising_strength", float),
+    "Hires upscale": ("hr_scale", float),
+    "Hires upscaler": ("hr_upscaler", str),
+    "Hires steps": ("hr_second_pass_steps", int),
+    "Hires resize-1": ("hr_resize_x", int),
+    "Hires resize-2": ("hr_resize_y", int),
+    "Hires checkpoint": ("hr_checkpoint_name", str),
+    "Hires sampler": ("hr_sampler_name", str),
+    "Hires schedule type": ("hr_scheduler", str),
+    "Hires prompt": ("hr_prompt", str),
+    "Hires negative prompt": ("hr_negative_prompt", str),
+    "Refiner": ("refiner_checkpoint", str),
+    "Refiner switch at": ("refiner_switch_at", float),
+    "Mask blur": ("mask_blur", int),
+    "Masked area padding": ("inpaint_full_res_padding", int),
+    "Image CFG scale": ("image_cfg_scale", float),
 }
+HIRES_LABELS = ("Hires upscale", "Hires upscaler", "Hires resize-1")
 EXTRA_LABELS = ("Variation seed", "Variation seed strength", "Seed resize from-1", "Seed resize from-2")
 
 
@@ -66,10 +83,11 @@ def paste(
     parsed = {label: str(text) for label, text in parsed.items() if label not in skipped}
     values, notes = plain_values(parsed)
     names, more = sampling(parsed, catalog)
-    if any(label in parsed for label in EXTRA_LABELS):
-        values["subseed_show"] = True
-    elif "Seed" in parsed:
-        values["subseed_show"] = False
+    if "Seed" in parsed or any(label in parsed for label in EXTRA_LABELS):
+        values["subseed_show"] = any(label in parsed for label in EXTRA_LABELS)
+    if "Steps" in parsed:
+        values["enable_hr"] = "Denoising strength" in parsed and any(label in parsed for label in HIRES_LABELS)
+        values["enable_refiner"] = "Refiner" in parsed
     overrides = tuple(override_texts(parsed, registry, current))
     return Pasted(values=values | names, overrides=overrides, notes=(*notes, *more))
 
@@ -144,30 +162,78 @@ def without(values: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any
     return {field: value for field, value in values.items() if field not in fields}
 
 
-def request_of(values: Mapping[str, Any], registry: Registry) -> Txt2Img:
-    """The form's values as a request. BadRequest for an empty number or an unusable override setting.
+def shared(values: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+    """What every request takes from the form. BadRequest for an empty number or an unusable override setting.
 
     The variation fields count only while "Extra" is ticked; an emptied seed means a random one.
     """
-    extra = bool(values["subseed_show"])
+    extra, refined = bool(values["subseed_show"]), bool(values.get("enable_refiner"))
+    return {
+        "prompt": values["prompt"] or "",
+        "negative_prompt": values["negative_prompt"] or "",
+        "seed": whole(values, "seed", -1),
+        "subseed": whole(values, "subseed", -1) if extra else -1,
+        "subseed_strength": number(values, "subseed_strength", 0.0) if extra else 0.0,
+        "seed_resize_from_w": (whole(values, "seed_resize_from_w", 0) or -1) if extra else -1,
+        "seed_resize_from_h": (whole(values, "seed_resize_from_h", 0) or -1) if extra else -1,
+        "sampler_name": values["sampler"],
+        "scheduler": values["scheduler"],
+        "batch_size": whole(values, "batch_size"),
+        "n_iter": whole(values, "batch_count"),
+        "steps": whole(values, "steps"),
+        "cfg_scale": number(values, "cfg_scale"),
+        "width": whole(values, "width"),
+        "height": whole(values, "height"),
+        "refiner_checkpoint": _named(values["refiner_checkpoint"]) if refined else None,
+        "refiner_switch_at": number(values, "refiner_switch_at") if refined else None,
+        "override_settings": overrides_of(values["override_settings"] or (), registry),
+    }
+
+
+def txt2img(values: Mapping[str, Any], registry: Registry) -> Txt2Img:
+    """The form's values as a request; the fields of hires fix count only while it is ticked. BadRequest as `shared`."""
+    common = shared(values, registry)
+    if not values.get("enable_hr"):
+        return Txt2Img(**common)
     return Txt2Img(
-        prompt=values["prompt"] or "",
-        negative_prompt=values["negative_prompt"] or "",
-        seed=whole(values, "seed", -1),
-        subseed=whole(values, "subseed", -1) if extra else -1,
-        subseed_strength=number(values, "subseed_strength", 0.0) if extra else 0.0,
-        seed_resize_from_w=(whole(values, "seed_resize_from_w", 0) or -1) if extra else -1,
-        seed_resize_from_h=(whole(values, "seed_resize_from_h", 0) or -1) if extra else -1,
-        sampler_name=values["sampler"],
-        scheduler=values["scheduler"],
-        batch_size=whole(values, "batch_size"),
-        n_iter=whole(values, "batch_count"),
-        steps=whole(values, "steps"),
-        cfg_scale=number(values, "cfg_scale"),
-        width=whole(values, "width"),
-        height=whole(values, "height"),
-        override_settings=overrides_of(values["override_settings"] or (), registry),
+        **common,
+        enable_hr=True,
+        denoising_strength=number(values, "denoising_strength"),
+        hr_scale=number(values, "hr_scale"),
+        hr_upscaler=values["hr_upscaler"],
+        hr_second_pass_steps=whole(values, "hr_second_pass_steps"),
+        hr_resize_x=whole(values, "hr_resize_x"),
+        hr_resize_y=whole(values, "hr_resize_y"),
+        hr_checkpoint_name=_named(values["hr_checkpoint_name"]),
+        hr_sampler_name=_named(values["hr_sampler_name"]),
+        hr_scheduler=_named(values["hr_scheduler"]),
+        hr_prompt=values["hr_prompt"] or "",
+        hr_negative_prompt=values["hr_negative_prompt"] or "",
     )
+
+
+def img2img(values: Mapping[str, Any], registry: Registry) -> Img2Img:
+    """The form's values as a request; the pictures are in the store of inputs already. BadRequest as `shared`."""
+    blur = whole(values, "mask_blur")
+    return Img2Img(
+        **shared(values, registry),
+        init_images=values["init_images"],
+        denoising_strength=number(values, "denoising_strength"),
+        resize_mode=values["resize_mode"],
+        image_cfg_scale=number(values, "image_cfg_scale"),
+        mask=values.get("mask"),
+        mask_blur_x=blur,
+        mask_blur_y=blur,
+        inpainting_fill=values["inpainting_fill"],
+        inpaint_full_res=bool(values["inpaint_full_res"]),
+        inpaint_full_res_padding=whole(values, "inpaint_full_res_padding"),
+        inpainting_mask_invert=values["inpainting_mask_invert"],
+    )
+
+
+def _named(choice: str | None) -> str | None:
+    """What a menu's choice names; its first entry ("None", "Use same …") names nothing."""
+    return None if not choice or choice == "None" or choice.startswith("Use same ") else choice
 
 
 def number(values: Mapping[str, Any], field: str, default: float | None = None) -> float:

@@ -5,16 +5,15 @@ Called by the composition root: `mount(app, services)`. It asks no other host fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from modules.web.ui import markup, png_info, settings, theme, txt2img
+from modules.web.ui import extras, generation, img2img, markup, png_info, sends, settings, theme, txt2img
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from modules.samplers.catalog import Catalog
     from modules.web.services import Services
 
 DAY = 24 * 60 * 60
@@ -32,42 +31,45 @@ def build(services: Services) -> gr.Blocks:
         quick = settings.quick(services)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
-                generation = txt2img.build(services, catalog)
+                text = txt2img.build(services, catalog)
+            with gr.Tab("img2img", id="img2img", elem_id="tab_img2img"):
+                image, places = img2img.build(services, catalog)
+            with gr.Tab("Extras", id="extras", elem_id="tab_extras"):
+                postprocessing = extras.build(services)
             with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
                 picture = png_info.build()
             with gr.Tab("Settings", id="settings", elem_id="tab_settings"):
                 options = settings.build(services, quick)
         gr.HTML(footer(services), elem_id="footer")
-        connect(services, catalog, page, tabs, generation, picture, options)
+        targets = sends.Targets(
+            tabs=tabs,
+            txt2img=generation.Actions(services=services, catalog=catalog, tab=text),
+            img2img=generation.Actions(services=services, catalog=catalog, tab=image),
+            places=places,
+            extras=postprocessing.image,
+        )
+        connect(services, page, targets, postprocessing, picture, options)
     page.queue(default_concurrency_limit=None, api_open=False)  # the job queue is the only queue
     return page
 
 
 def connect(
     services: Services,
-    catalog: Catalog,
     page: gr.Blocks,
-    tabs: gr.Tabs,
-    generation: txt2img.Tab,
+    targets: sends.Targets,
+    postprocessing: extras.Tab,
     picture: png_info.Tab,
     options: settings.Tab,
 ) -> None:
     """Connect every tab's widgets with their handlers."""
-    actions = txt2img.Actions(services=services, catalog=catalog, tab=generation)
-    settings.wire(settings.Actions(services=services, tab=options, notice=generation.notice), page)
-    txt2img.wire(actions, page)
-    png_info.wire(
-        picture,
-        receive=actions.send,
-        targets=list(generation.form.widgets.values()),
-        go=show_txt2img,
-        tabs=tabs,
-    )
-
-
-def show_txt2img() -> Any:
-    """Switch to the first tab."""
-    return gr.update(selected="txt2img")
+    notices = [targets.txt2img.tab.notice, targets.img2img.tab.notice]
+    settings.wire(settings.Actions(services=services, tab=options, notices=notices), page)
+    for actions in (targets.txt2img, targets.img2img):
+        generation.wire(actions, page)
+        sends.wire(actions.tab.screen, targets)
+    extras.wire(postprocessing, page)
+    sends.wire(postprocessing.screen, targets)
+    png_info.wire(picture, targets)
 
 
 def footer(services: Services) -> str:

@@ -1,4 +1,4 @@
-"""The PNG Info tab: drop a picture, read the text it carries, send it to txt2img. Built by `page`."""
+"""The PNG Info tab: drop a picture, read the text it carries, send both on. Built by `page`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from modules.core.errors import EaselError
 from modules.imaging import png
 from modules.prompts import importing
 from modules.web.ui import markup
+from modules.web.ui.generation import Actions
+from modules.web.ui.sends import Targets
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 EMPTY = markup.note("Drop a picture to see the parameters it was made with.")
@@ -20,12 +22,12 @@ EMPTY = markup.note("Drop a picture to see the parameters it was made with.")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tab:
-    """The tab's widgets; `text` keeps the raw parameters for the send button."""
+    """The tab's widgets; `text` keeps the raw parameters for the send buttons."""
 
     image: gr.Image
     shown: gr.HTML
     text: gr.Textbox
-    send: gr.Button
+    sends: dict[str, gr.Button]
 
 
 def build() -> Tab:
@@ -45,26 +47,49 @@ def build() -> Tab:
             )
         with gr.Column(min_width=320):
             with gr.Row(elem_classes=["send-buttons"]):
-                send = gr.Button("Send to txt2img", elem_id="txt2img_tab", interactive=False)
+                sends = {
+                    to: gr.Button(f"Send to {to}", elem_id=f"{to}_tab", interactive=False, min_width=100)
+                    for to in ("txt2img", "img2img", "extras")
+                }
             shown = gr.HTML(EMPTY, elem_id="pnginfo_html_info", elem_classes=["infotext-holder"])
             text = gr.Textbox(visible=False, elem_id="pnginfo_generation_info")
-    return Tab(image=image, shown=shown, text=text, send=send)
+    return Tab(image=image, shown=shown, text=text, sends=sends)
 
 
-def read(path: str | None) -> tuple[str, str, Any]:
-    """A picture file (None: none) -> (its text as HTML, its parameters, the send button's state). Parameters of
-    other programs than A1111 come translated."""
+def read(path: str | None) -> tuple[Any, ...]:
+    """A picture file (None: none) -> (its text as HTML, its parameters, the states of the buttons
+    to txt2img, img2img, extras). Parameters of other programs than A1111 come translated.
+    """
     if path is None:
-        return EMPTY, "", gr.update(interactive=False)
+        return EMPTY, "", *_buttons(text=False, picture=False)
     try:
         found = png.read(Path(path))
     except EaselError as error:
-        return markup.error(str(error)), "", gr.update(interactive=False)
+        return markup.error(str(error)), "", *_buttons(text=False, picture=False)
     text = importing.shown(found.infotext, found.items, found.size)
-    return markup.picture_text(text, found.items), text, gr.update(interactive=bool(text))
+    return markup.picture_text(text, found.items), text, *_buttons(text=bool(text), picture=True)
 
 
-def wire(tab: Tab, *, receive: Callable[[str], Any], targets: list[Any], go: Callable[[], Any], tabs: gr.Tabs) -> None:
-    """Connect the picture, and the button with the txt2img tab: `receive` fills `targets`, `go` switches `tabs`."""
-    tab.image.change(read, [tab.image], [tab.shown, tab.text, tab.send], **QUIET)
-    tab.send.click(receive, [tab.text], targets, **QUIET).success(go, None, [tabs], **QUIET)
+def _buttons(*, text: bool, picture: bool) -> list[Any]:
+    """txt2img wants parameters, the others the picture."""
+    return [gr.update(interactive=usable) for usable in (text, picture, picture)]
+
+
+def wire(tab: Tab, targets: Targets) -> None:
+    """Connect the picture, and the buttons with the tabs that they send to."""
+    tab.image.change(read, [tab.image], [tab.shown, tab.text, *tab.sends.values()], **QUIET)
+    for name, actions in (("txt2img", targets.txt2img), ("img2img", targets.img2img)):
+        _wire_form(tab, name, actions, targets)
+    carried = tab.sends["img2img"].click(lambda path: path, [tab.image], [targets.places.image], **QUIET)
+    carried.success(lambda: gr.update(selected=0), None, [targets.places.modes], **QUIET)
+    sent = tab.sends["extras"].click(lambda path: path, [tab.image], [targets.extras], **QUIET)
+    sent.success(_switch("extras"), None, [targets.tabs], **QUIET)
+
+
+def _wire_form(tab: Tab, name: str, actions: Actions, targets: Targets) -> None:
+    sent = tab.sends[name].click(actions.send, [tab.text], list(actions.tab.form), **QUIET)
+    sent.success(_switch(name), None, [targets.tabs], **QUIET)
+
+
+def _switch(name: str) -> Callable[[], Any]:
+    return lambda: gr.update(selected=name)

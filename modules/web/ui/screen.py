@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from modules.core.errors import EaselError
-from modules.web.ui import markup
+from modules.web.ui import gallery, markup
 from modules.web.ui.follow import FINAL_STATES, follow, newest
+from modules.web.ui.gallery import Toolbar, toolbar
 from modules.web.ui.results import Result
 
 if TYPE_CHECKING:
@@ -74,12 +75,12 @@ class Panel:
     log: gr.HTML
 
 
-def panel(tab: str) -> Panel:
-    """The column on the right of a generation tab."""
+def panel(tab: str) -> tuple[Panel, Toolbar]:
+    """The column on the right of a generation tab, and the buttons in it."""
     with gr.Column(elem_id=f"{tab}_results_panel"):
         progress = gr.HTML(elem_id=f"{tab}_progress", elem_classes=["progress-holder"])
         with gr.Group(elem_id=f"{tab}_gallery_container", elem_classes=["gallery-container"]):
-            gallery = gr.Gallery(
+            pictures = gr.Gallery(
                 label="Output",
                 show_label=False,
                 elem_id=f"{tab}_gallery",
@@ -90,9 +91,10 @@ def panel(tab: str) -> Panel:
                 buttons=["download", "fullscreen"],
             )
             preview = gr.HTML(elem_id=f"{tab}_live_preview", elem_classes=["preview-holder"])
+        bar = toolbar(tab)
         info = gr.HTML(elem_id=f"html_info_{tab}", elem_classes=["infotext-holder"])
         words = gr.HTML(elem_id=f"html_log_{tab}", elem_classes=["html-log"])
-    return Panel(progress=progress, preview=preview, gallery=gallery, info=info, log=words)
+    return Panel(progress=progress, preview=preview, gallery=pictures, info=info, log=words), bar
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,6 +105,7 @@ class Screen:
     kind: str
     buttons: Buttons
     panel: Panel
+    bar: Toolbar
     job: gr.State
     result: gr.State
     selected: gr.State
@@ -190,6 +193,13 @@ class Screen:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         self.buttons.interrupt.click(self.interrupt, [self.job], [self.panel.log], **quiet)
         self.buttons.skip.click(self.skip, [self.job], [self.panel.log], **quiet)
+        gallery.wire(
+            self.bar,
+            gallery.Handlers(services=self.services, kind=self.kind),
+            result=self.result,
+            selected=self.selected,
+            words=self.panel.log,
+        )
         self.panel.gallery.select(self.select, [self.result], [self.selected, self.panel.info], **quiet)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from modules.core.errors import EaselError
+from modules.loading.vaes import AUTOMATIC, NONE
 from modules.web.ui import checkpoints, markup, theme
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ Updates = dict[Any, Any]
 # what a menu offers where the registry cannot know it
 CHOICES: dict[str, Callable[[Services], list[str]]] = {
     checkpoints.KEY: checkpoints.titles,
+    "sd_vae": lambda services: [AUTOMATIC[0], NONE, *(entry.name for entry in services.library.vaes.all())],
     "gradio_theme": lambda services: theme.choices(),
 }
 
@@ -192,11 +194,11 @@ def changed(option: Option, services: Services) -> bool:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Actions:
-    """What happens when an option changes. `notice` is the panel that txt2img shows without a checkpoint."""
+    """What happens when an option changes. `notices` are the panels that are shown without a checkpoint."""
 
     services: Services
     tab: Tab
-    notice: gr.HTML
+    notices: list[gr.HTML]
 
     async def save(self, place: int, which: int, value: Any) -> Updates:
         """Keep `value` for the option of control `place`; `which` of its widgets sent it."""
@@ -250,7 +252,7 @@ class Actions:
         words = markup.note(f"{count} checkpoint{'' if count == 1 else 's'} found.")
         updates = self.models() | {self.tab.result: words}
         for control in self.tab.controls:
-            if control.option.key == checkpoints.KEY:
+            if control.option.key in (checkpoints.KEY, "sd_vae"):
                 updates |= self.present(control)
         return updates
 
@@ -259,7 +261,7 @@ class Actions:
         panel = checkpoints.notice(self.services)
         unusable = checkpoints.problems(self.services)
         return {
-            self.notice: gr.update(value=panel, visible=bool(panel)),
+            **{notice: gr.update(value=panel, visible=bool(panel)) for notice in self.notices},
             self.tab.problems: gr.update(value=unusable, visible=bool(unusable)),
         }
 
@@ -267,7 +269,7 @@ class Actions:
 def wire(actions: Actions, page: gr.Blocks) -> None:
     """Connect every option's widgets with `save`, its button with `reset`, and the page's opening with `opened`."""
     tab = actions.tab
-    everything = [actions.notice, tab.problems, tab.result]
+    everything = [*actions.notices, tab.problems, tab.result]
     for place, control in enumerate(tab.controls):
         everything += [*control.widgets, control.reset]
         outputs = [*control.widgets, control.reset, tab.result]

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from fastapi import FastAPI
 from PIL import Image, PngImagePlugin
@@ -17,15 +19,26 @@ from modules.core.errors import DamagedFile, EaselError, NoCheckpoint, NotFound
 from modules.core.paths import Paths
 from modules.core.store import Store
 from modules.core.types import JsonObject
-from modules.generate.request import Txt2Img
+from modules.generate import postprocess_steps
+from modules.generate.request import Generation
+from modules.generate.scripts.builtin import scripts as builtin_scripts
+from modules.generate.scripts.registry import Menus
+from modules.imaging.inputs import Inputs
+from modules.imaging.upscale import LATENT_MODES
 from modules.jobs.progress import Control
 from modules.jobs.queue import Queue
+from modules.loading.vaes import VaeFile
+from modules.merging.request import Merge
+from modules.networks.apply import Networks
+from modules.networks.embeddings import Embedding
+from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import builtin
 from modules.settings.builtin import registry
 from modules.settings.flags import Flags, parse
 from modules.settings.options import Options, frozen_keys
 from modules.web import api
 from modules.web.services import Services
+from tests.web.extras_desk import ExtrasDesk
 
 SHA = "b856c004a287a871ecb20d03f3bafc43174c95a030f1cf8d5c3abc5a3d12e9d9"
 
@@ -52,6 +65,29 @@ class FakeCheckpoint:
         return f"{self.name} [{self.hash}]" if self.hash else self.name
 
 
+class FakeVaes:
+    """`b.vae.pt` and `a.safetensors`; `broken.pt` is damaged; refreshes are counted."""
+
+    def __init__(self, folder: Path) -> None:
+        names = ("a.safetensors", "b.vae.pt")
+        self.entries = [VaeFile(path=folder / name, name=name, size=1, mtime=1) for name in names]
+        self.refreshed = 0
+
+    def refresh(self) -> None:
+        self.refreshed += 1
+
+    def all(self) -> list[VaeFile]:
+        return list(self.entries)
+
+    def find(self, name: str) -> VaeFile:
+        if name == "broken.pt":
+            raise DamagedFile("broken.pt: the file is empty.")
+        for entry in self.entries:
+            if name in (entry.name, entry.path.stem):
+                return entry
+        raise NotFound("VAE", name, [entry.name for entry in self.entries], field="sd_vae")
+
+
 class FakeLibrary:
     """`tiny.safetensors` and `sub/other.safetensors`; `broken.safetensors` is damaged; refreshes are counted."""
 
@@ -60,6 +96,7 @@ class FakeLibrary:
             FakeCheckpoint(path=folder / name, name=name) for name in ("tiny.safetensors", "sub/other.safetensors")
         ]
         self.refreshed = 0
+        self.vaes = FakeVaes(folder)
 
     def refresh(self) -> None:
         self.refreshed += 1
@@ -125,8 +162,17 @@ class World:
         self.flags: Flags = parse(["--api", *arguments] if api_flag else arguments)
         self.painter = Painter(folder)
         self.library = FakeLibrary(folder)
-        self.requests: list[tuple[Txt2Img, str]] = []
-        self.queue = Queue(Store(folder / "easel.sqlite"), {"txt2img": self.painter})
+        self.requests: list[tuple[Generation, str]] = []
+        self.scripted: list[tuple[str | None, list[Any]]] = []
+        self.queue = Queue(
+            Store(folder / "easel.sqlite"),
+            {
+                "txt2img": self.painter,
+                "img2img": self.painter,
+                "extras": lambda job, control: self.desk.run(job, control),
+                "merge": lambda job, control: {"pictures": [], "checkpoint": job["custom_name"]},
+            },
+        )
         catalog = builtin()
         options = registry(samplers=[row.name for row in catalog.samplers()])
         frozen = frozen_keys(
@@ -136,6 +182,7 @@ class World:
             keys=self.flags.frozen_settings,
         )
         self.options = Options(options, folder / "config.json", frozen=frozen)
+        self.desk = ExtrasDesk(folder, self.options, self.queue)
         self.services = Services(
             flags=self.flags,
             paths=Paths.make(root=folder),
@@ -143,9 +190,32 @@ class World:
             library=self.library,
             queue=self.queue,
             version="0.0.test",
-            submit_txt2img=self.submit,
+            submit=self.submit,
+            inputs=Inputs(folder / "inputs"),
+            submit_extras=self.desk.submit,
+            submit_merge=self.submit_merge,
+            upscalers=self.desk.upscalers,
+            steps=postprocess_steps.builtin(),
+            faces=self.desk.faces,
             memory=lambda: {"ram": {"free": 1, "used": 1, "total": 2}, "cuda": {"error": "unavailable"}},
             count_tokens=lambda text: (len(text.split()), 75),
+            styles=StyleBook([folder / "styles.csv"]),
+            menus=Menus(
+                samplers=lambda: [row.name for row in catalog.samplers()],
+                schedulers=lambda: [row.label for row in catalog.schedulers()],
+                checkpoints=lambda: [entry.title for entry in self.library.checkpoints()],
+                find_checkpoint=lambda name: self.library.find(name).title,
+                latent_upscalers=lambda: tuple(LATENT_MODES),
+            ),
+            scripts=builtin_scripts(),
+            networks=lambda: self.networks,
+            embeddings=self.embeddings,
+        )
+        self.networks = Networks(
+            loras=[folder / "Lora"],
+            hypernetworks=[folder / "hypernetworks"],
+            embeddings=[folder / "embeddings"],
+            store=Store(folder / "networks.sqlite"),
         )
         self.app = FastAPI()
         api.install(self.app, self.services)
@@ -162,15 +232,36 @@ class World:
         def bug() -> None:
             raise ZeroDivisionError("division by \ud800")
 
-    def submit(self, request: Txt2Img, *, id: str | None = None, owner: str = "") -> str:
+    def submit(
+        self,
+        request: Generation,
+        *,
+        script: str | None = None,
+        arguments: Sequence[Any] = (),
+        id: str | None = None,
+        owner: str = "",
+    ) -> str:
         """As the real one: names are found and settings checked before anything is queued."""
         builtin().find_sampler(request.sampler_name)
         if request.scheduler:
             builtin().find_scheduler(request.scheduler)
         self.options.snapshot().overlay(request.override_settings)
-        queued = self.queue.submit("txt2img", request.to_json(), id=id, owner=owner)
+        queued = self.queue.submit(request.kind, request.to_json(), id=id, owner=owner)
         self.requests.append((request, owner))
+        self.scripted.append((script, list(arguments)))
         return queued
+
+    def embeddings(self) -> tuple[list[Embedding], list[Embedding]]:
+        """Those for one text encoder fit."""
+        found = self.networks.embeddings.scan()
+        return [each for each in found if len(each.vectors) == 1], [each for each in found if len(each.vectors) > 1]
+
+    def submit_merge(self, request: Merge, *, id: str | None = None, owner: str = "") -> str:
+        """As the real one: checked before it is queued."""
+        request.check()
+        for name in request.names:
+            self.library.find(name)
+        return self.queue.submit("merge", request.to_json(), id=id, owner=owner)
 
     def __enter__(self) -> World:
         self.queue.start()

@@ -134,11 +134,9 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("field", "value"),
         [
-            ("enable_hr", True),
             ("refiner_checkpoint", "tiny.safetensors"),
             ("restore_faces", True),
             ("tiling", True),
-            ("firstpass_image", "aGVsbG8="),
             ("script_name", "X/Y/Z plot"),
             ("alwayson_scripts", {"no such": {"args": []}}),
         ],

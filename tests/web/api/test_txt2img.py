@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from modules.core.errors import BadRequest
 from modules.generate.request import Txt2Img
+from modules.imaging.inputs import Inputs
 from modules.settings.builtin import registry
 from modules.settings.options import Snapshot
 from modules.web.api import txt2img
@@ -24,6 +28,12 @@ TEXT = (
     "a small dog\nNegative prompt: ugly\nSteps: 6, Sampler: Euler a, Schedule type: Karras, CFG scale: 5.5, Seed: 4242,"
     " Size: 64x96, Model hash: abcdef1234, Clip skip: 2, RNG: CPU, Variation seed: 9, Variation seed strength: 0.25"
 )
+
+
+def made(image: Image.Image) -> bytes:
+    target = io.BytesIO()
+    image.save(target, format="PNG")
+    return target.getvalue()
 
 
 def understood(options: Snapshot = OPTIONS, **fields: Any) -> Txt2Img:
@@ -66,12 +76,25 @@ class TestInfotext:
         assert "sd_model_checkpoint" not in understood(infotext=TEXT).override_settings
         assert understood(options, infotext=TEXT).override_settings["sd_model_checkpoint"] == "abcdef1234"
 
-    def test_one_made_with_hires_fix_is_refused_unless_it_is_switched_off(self) -> None:
-        text = TEXT + ", Denoising strength: 0.5, Hires upscale: 2, Hires upscaler: Latent"
-        with pytest.raises(BadRequest) as caught:
-            understood(infotext=text)
-        assert caught.value.field == "enable_hr"
-        assert understood(infotext=text, enable_hr=False).steps == 6
+    def test_one_made_with_hires_fix_asks_for_it_unless_it_is_switched_off(self) -> None:
+        text = TEXT + (
+            ", Denoising strength: 0.5, Hires checkpoint: other [0123456789], Hires sampler: DPM++ 2M,"
+            ' Hires prompt: "a dog, big", Hires schedule type: Karras, Hires resize: 128x256, Hires steps: 4,'
+            " Hires upscaler: Latent (nearest)"
+        )
+        asked = understood(infotext=text)
+        assert (asked.enable_hr, asked.denoising_strength, asked.hr_second_pass_steps) == (True, 0.5, 4)
+        assert (asked.hr_resize_x, asked.hr_resize_y, asked.hr_upscaler) == (128, 256, "Latent (nearest)")
+        assert (asked.hr_checkpoint_name, asked.hr_sampler_name) == ("other [0123456789]", "DPM++ 2M")
+        assert (asked.hr_scheduler, asked.hr_prompt, asked.hr_negative_prompt) == ("Karras", "a dog, big", "")
+        assert not understood(infotext=text, enable_hr=False).enable_hr
+        assert not understood(infotext=TEXT + ", Denoising strength: 0.5").enable_hr
+
+    def test_one_from_before_hires_fix_had_a_factor(self) -> None:
+        text = "a\nSteps: 6, Seed: 1, Size: 128x192, Denoising strength: 0.7, First pass size: 64x96"
+        asked = understood(infotext=text)
+        assert (asked.enable_hr, asked.width, asked.height) == (True, 64, 96)
+        assert (asked.hr_resize_x, asked.hr_resize_y) == (128, 192)
 
     def test_one_of_another_program_is_translated(self) -> None:
         text = "a\nSteps: 6, Seed: 1, Size: 64x64, Sampler: PNDM, App: SD.Next, Parser: a1111, Variation strength: 0.5"
@@ -145,6 +168,20 @@ class TestRequest:
             "s_tmax": 3.0,
             "s_tmin": 0.5,
             "s_noise": 1.01,
+            "enable_hr": True,
+            "denoising_strength": 0.4,
+            "firstphase_width": 64,
+            "firstphase_height": 72,
+            "hr_scale": 1.5,
+            "hr_upscaler": "Lanczos",
+            "hr_second_pass_steps": 7,
+            "hr_resize_x": 200,
+            "hr_resize_y": 300,
+            "hr_checkpoint_name": "other",
+            "hr_sampler_name": "DDIM",
+            "hr_scheduler": "Simple",
+            "hr_prompt": "q",
+            "hr_negative_prompt": "m",
             "override_settings": {"jpeg_quality": 5},
         }
         asked = understood(**given_, save_images=True)
@@ -155,6 +192,26 @@ class TestRequest:
         assert understood(sampler_index="Euler a").sampler_name == "Euler a"
         assert understood(sampler_index="Euler a", sampler_name="DPM++ 2M").sampler_name == "DPM++ 2M"
         assert understood(sampler_index=None).sampler_name == "Euler"
+
+
+class TestFirstPass:
+    PICTURE = base64.b64encode(made(Image.new("RGB", (72, 40), "red"))).decode()
+
+    def test_its_picture_is_kept_as_a_file_and_gives_the_size(self, tmp_path: Path) -> None:
+        inputs = Inputs(tmp_path)
+        asked = txt2img.with_first_pass(understood(enable_hr=True), self.PICTURE, inputs)
+        assert (asked.width, asked.height) == (72, 40)
+        assert asked.firstpass_image is not None
+        assert inputs.open(asked.firstpass_image, field="firstpass_image").size == (72, 40)
+
+    def test_without_hires_fix_it_is_of_no_use(self, tmp_path: Path) -> None:
+        assert txt2img.with_first_pass(understood(), self.PICTURE, Inputs(tmp_path)) == understood()
+
+    @pytest.mark.parametrize("wrong", ["aGVsbG8=", "no base64!", "http://somewhere/a.png"])
+    def test_what_is_no_picture_is_refused_by_name(self, tmp_path: Path, wrong: str) -> None:
+        with pytest.raises(BadRequest) as caught:
+            txt2img.with_first_pass(understood(enable_hr=True), wrong, Inputs(tmp_path))
+        assert caught.value.field == "firstpass_image"
 
 
 CASES = Path(__file__).parents[4] / "shared" / "reference" / "golden" / "cases.jsonl"

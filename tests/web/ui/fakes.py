@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,23 @@ from PIL import Image, PngImagePlugin
 from modules.core.errors import BadRequest, EaselError, NoCheckpoint, NotFound
 from modules.core.paths import Paths
 from modules.core.store import Store
-from modules.generate.request import Txt2Img
+from modules.generate import postprocess_steps
+from modules.generate.request import Generation
+from modules.generate.scripts.builtin import scripts as builtin_scripts
+from modules.generate.scripts.registry import Menus
+from modules.imaging.inputs import Inputs
+from modules.imaging.upscale import LATENT_MODES
 from modules.jobs.progress import Control
 from modules.jobs.queue import Queue
+from modules.loading.vaes import VaeFile
+from modules.networks.apply import Networks
+from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import Catalog, builtin
 from modules.settings import builtin as builtin_options
 from modules.settings.flags import Flags
 from modules.settings.options import Options
 from modules.web.services import Services
+from tests.web.extras_desk import ExtrasDesk
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,6 +48,13 @@ class FakeCheckpoint:
         return f"{self.name} [0123456789]"
 
 
+class NoVaes:
+    """No separate VAE file."""
+
+    def all(self) -> list[VaeFile]:
+        return []
+
+
 class FakeLibrary:
     """Checkpoints by name; `arriving` are found at the next refresh."""
 
@@ -46,6 +62,7 @@ class FakeLibrary:
         self.names = list(names)
         self.arriving: list[str] = []
         self.broken = list(broken)
+        self.vaes = NoVaes()
 
     def refresh(self) -> None:
         self.names += self.arriving
@@ -134,7 +151,7 @@ class World:
     services: Services
     painter: Painter
     library: FakeLibrary
-    requests: list[Txt2Img]
+    requests: list[Generation]
     close: Callable[[], None]
 
 
@@ -153,22 +170,37 @@ def world(
     outputs.mkdir(parents=True, exist_ok=True)
     painter = Painter(outputs, pace=pace)
     store = Store(folder / "easel.sqlite")
-    queue = Queue(store, {"txt2img": painter})
+    queue = Queue(
+        store,
+        {
+            "txt2img": painter,
+            "img2img": painter,
+            "extras": lambda job, control: desk.run(job, control),
+        },
+    )
     library = FakeLibrary(*names, broken=broken)
     catalog: Catalog = builtin()
     registry = builtin_options.registry(
         samplers=[row.name for row in catalog.samplers()], schedulers=[row.label for row in catalog.schedulers()]
     )
     options = Options(registry, folder / "config.json", frozen=frozen)
-    requests: list[Txt2Img] = []
+    requests: list[Generation] = []
+    desk = ExtrasDesk(folder, options, queue)
     numbers = itertools.count(1)
 
-    def submit(request: Txt2Img, *, id: str | None = None, owner: str = "") -> str:
+    def submit(
+        request: Generation,
+        *,
+        script: str | None = None,
+        arguments: Sequence[Any] = (),
+        id: str | None = None,
+        owner: str = "",
+    ) -> str:
         if request.width > 1024:
             raise BadRequest("width: at most 1024 in this test.", field="width")
         options.snapshot().overlay(request.override_settings)
         requests.append(request)
-        return queue.submit("txt2img", request.to_json(), id=id or f"job-{next(numbers)}", owner=owner)
+        return queue.submit(request.kind, request.to_json(), id=id or f"job-{next(numbers)}", owner=owner)
 
     services = Services(
         flags=flags or Flags(),
@@ -177,9 +209,26 @@ def world(
         library=library,
         queue=queue,
         version="0.0.test",
-        submit_txt2img=submit,
+        submit=submit,
+        inputs=Inputs(folder / "inputs"),
+        submit_extras=desk.submit,
+        submit_merge=lambda request, **more: queue.submit("merge", request.to_json(), **more),
+        upscalers=desk.upscalers,
+        steps=postprocess_steps.builtin(),
+        faces=desk.faces,
         memory=dict,
         count_tokens=lambda text: (len(text.split()), 75),
+        styles=StyleBook(),
+        menus=Menus(
+            samplers=lambda: [row.name for row in catalog.samplers()],
+            schedulers=lambda: [row.label for row in catalog.schedulers()],
+            checkpoints=lambda: [entry.title for entry in library.checkpoints()],
+            find_checkpoint=lambda name: library.find(name).title,
+            latent_upscalers=lambda: tuple(LATENT_MODES),
+        ),
+        scripts=builtin_scripts(),
+        networks=lambda: Networks(loras=(), hypernetworks=(), embeddings=(), store=store),
+        embeddings=lambda: ([], []),
         allowed_folders=(outputs,),
     )
     queue.start()

@@ -36,9 +36,9 @@ def test_values_and_ranges_of_a1111s_file(make_world: MakeWorld) -> None:
             "customscript/x.py/txt2img/Y/value": 1,
         },
     ).tab.form
-    assert (form.prompt.value, form.sampler.value, form.seed.value) == ("masterpiece", "Euler a", 5)
-    assert (form.steps.maximum, form.steps.value, form.width.step, form.width.value) == (300, 200, 64, 512)
-    assert form.steps.get_config()["value"] == 200  # what the browser is told
+    assert (form["prompt"].value, form["sampler"].value, form["seed"].value) == ("masterpiece", "Euler a", 5)
+    assert (form["steps"].maximum, form["steps"].value, form["width"].step, form["width"].value) == (300, 200, 64, 512)
+    assert form["steps"].get_config()["value"] == 200  # what the browser is told
 
 
 @pytest.mark.parametrize(
@@ -64,5 +64,5 @@ def test_what_does_not_fit_is_left_out_and_said(
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\x00"])
 def test_a_damaged_file_stops_nothing(make_world: MakeWorld, caplog: pytest.LogCaptureFixture, text: str) -> None:
-    assert page_with(make_world(), text).tab.form.steps.value == 20
+    assert page_with(make_world(), text).tab.form["steps"].value == 20
     assert "left alone" in caplog.text

@@ -35,6 +35,21 @@ FORM: dict[str, Any] = {
     "subseed_strength": 0.0,
     "seed_resize_from_w": 0,
     "seed_resize_from_h": 0,
+    "enable_hr": False,
+    "denoising_strength": 0.7,
+    "hr_scale": 2.0,
+    "hr_upscaler": "Latent",
+    "hr_second_pass_steps": 0,
+    "hr_resize_x": 0,
+    "hr_resize_y": 0,
+    "hr_checkpoint_name": "Use same checkpoint",
+    "hr_sampler_name": "Use same sampler",
+    "hr_scheduler": "Use same scheduler",
+    "hr_prompt": "",
+    "hr_negative_prompt": "",
+    "enable_refiner": False,
+    "refiner_checkpoint": "None",
+    "refiner_switch_at": 0.8,
     "override_settings": [],
 }
 
@@ -53,7 +68,7 @@ def paste(text: str, current: Snapshot = DEFAULTS) -> fields.Pasted:
     scheduler=st.sampled_from([row.label for row in builtin().schedulers()]),
 )
 def test_a_request_comes_back_from_its_infotext(**wanted: Any) -> None:
-    """request_of(form + paste(text)) asks for what the text says."""
+    """txt2img(form + paste(text)) asks for what the text says."""
     prompt = "\n".join(line.strip() for line in wanted["prompt"].split("\n")).strip()
     text = infotext.write(
         prompt,
@@ -69,7 +84,7 @@ def test_a_request_comes_back_from_its_infotext(**wanted: Any) -> None:
         },
     )
     pasted = paste(text)
-    request = fields.request_of(FORM | dict(pasted.values), REGISTRY)
+    request = fields.txt2img(FORM | dict(pasted.values), REGISTRY)
     assert request.prompt == prompt
     assert request.negative_prompt == "blurry"
     assert (request.steps, request.seed, request.cfg_scale) == (wanted["steps"], wanted["seed"], wanted["cfg_scale"])
@@ -81,7 +96,19 @@ def test_a_request_comes_back_from_its_infotext(**wanted: Any) -> None:
 @given(st.text(max_size=200))
 def test_any_text_can_be_pasted(text: str) -> None:
     """No text raises, and every field it fills is one of the form's."""
-    assert set(paste(text).values) <= set(FORM)
+    assert set(paste(text).values) <= set(FORM) | {"mask_blur", "inpaint_full_res_padding", "image_cfg_scale"}
+
+
+def test_hires_fix_and_refiner_are_ticked_by_their_labels_alone() -> None:
+    text = "cat\nSteps: 5, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 64x64"
+    plain = fields.txt2img(FORM | dict(paste(text).values), REGISTRY)
+    assert (plain.enable_hr, plain.refiner_checkpoint) == (False, None)
+    more = "Denoising strength: 0.4, Hires upscale: 1.5, Hires steps: 3, Hires upscaler: Lanczos, Hires sampler: LMS"
+    given = FORM | dict(paste(f"{text}, {more}, Refiner: other, Refiner switch at: 0.6").values)
+    made = fields.txt2img(given, REGISTRY)
+    assert (made.enable_hr, made.denoising_strength, made.hr_scale, made.hr_second_pass_steps) == (True, 0.4, 1.5, 3)
+    assert (made.hr_upscaler, made.hr_sampler_name, made.hr_checkpoint_name) == ("Lanczos", "LMS", None)
+    assert (made.refiner_checkpoint, made.refiner_switch_at) == ("other", 0.6)
 
 
 def test_a_plain_prompt_changes_only_the_prompts() -> None:
@@ -106,7 +133,7 @@ def test_unknown_samplers_and_words_for_numbers_are_said_and_left_alone() -> Non
 def test_settings_of_the_text_become_overrides_and_go_into_the_request() -> None:
     pasted = paste("cat\nSteps: 5, Sampler: Euler, Seed: 1, Size: 64x64, Clip skip: 2, ENSD: 31337, RNG: CPU")
     assert set(pasted.overrides) == {"Clip skip: 2", "ENSD: 31337", "RNG: CPU"}
-    request = fields.request_of(FORM | dict(pasted.values) | {"override_settings": list(pasted.overrides)}, REGISTRY)
+    request = fields.txt2img(FORM | dict(pasted.values) | {"override_settings": list(pasted.overrides)}, REGISTRY)
     assert request.override_settings == {
         "CLIP_stop_at_last_layers": 2,
         "eta_noise_seed_delta": 31337,
@@ -144,24 +171,24 @@ def test_variation_fields_open_extra_and_count_only_then() -> None:
     text = "cat\nSteps: 5, Sampler: Euler, Seed: 1, Variation seed: 7, Variation seed strength: 0.5, RNG: NV"
     values = FORM | dict(paste(text).values)
     assert values["subseed_show"] is True
-    request = fields.request_of(values, REGISTRY)
+    request = fields.txt2img(values, REGISTRY)
     assert (request.subseed, request.subseed_strength) == (7, 0.5)
-    closed = fields.request_of(values | {"subseed_show": False}, REGISTRY)
+    closed = fields.txt2img(values | {"subseed_show": False}, REGISTRY)
     assert (closed.subseed, closed.subseed_strength) == (-1, 0.0)
 
 
 @pytest.mark.parametrize(("field", "value"), [("steps", None), ("width", 12.5), ("cfg_scale", float("nan"))])
 def test_an_unusable_number_names_its_field(field: str, value: float | None) -> None:
     with pytest.raises(BadRequest) as caught:
-        fields.request_of(FORM | {field: value}, REGISTRY)
+        fields.txt2img(FORM | {field: value}, REGISTRY)
     assert caught.value.field == field
 
 
 def test_an_emptied_seed_is_a_random_one() -> None:
-    assert fields.request_of(FORM | {"seed": None}, REGISTRY).seed == -1
+    assert fields.txt2img(FORM | {"seed": None}, REGISTRY).seed == -1
 
 
 @pytest.mark.parametrize("entry", ["Nonesuch: 3", "no colon", "Clip skip: many"])
 def test_an_unusable_override_is_refused(entry: str) -> None:
     with pytest.raises(BadRequest, match=r"override|Override"):
-        fields.request_of(FORM | {"override_settings": [entry]}, REGISTRY)
+        fields.txt2img(FORM | {"override_settings": [entry]}, REGISTRY)

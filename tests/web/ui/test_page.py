@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from modules.core.errors import NotFound
 from modules.generate.request import Txt2Img
 from modules.settings.flags import Flags
-from modules.web.ui import checkpoints, page, png_info, settings, theme, txt2img
+from modules.web.ui import checkpoints, generation, page, png_info, settings, theme, txt2img
 from modules.web.ui.results import Result
 from tests.web.ui.fakes import FakeCheckpoint, World
 
@@ -30,11 +30,11 @@ class Made:
     """A page's parts as `page.build` joins them, with their handlers."""
 
     world: World
-    actions: txt2img.Actions
+    actions: generation.Actions
     settings: settings.Actions
 
     @property
-    def tab(self) -> txt2img.Tab:
+    def tab(self) -> generation.Tab:
         return self.actions.tab
 
     def form(self, **values: Any) -> dict[Any, Any]:
@@ -51,12 +51,12 @@ def made(world: World) -> Made:
     services = world.services
     with gr.Blocks(analytics_enabled=False):
         quick = settings.quick(services)
-        generation = txt2img.build(services, services.catalog)
+        pictures = txt2img.build(services, services.catalog)
         options = settings.build(services, quick)
     return Made(
         world=world,
-        actions=txt2img.Actions(services=services, catalog=services.catalog, tab=generation),
-        settings=settings.Actions(services=services, tab=options, notice=generation.notice),
+        actions=generation.Actions(services=services, catalog=services.catalog, tab=pictures),
+        settings=settings.Actions(services=services, tab=options, notices=[pictures.notice]),
     )
 
 
@@ -192,12 +192,12 @@ def test_paste_reads_the_prompt_box_or_the_shown_picture(make_world: MakeWorld) 
     form, log = one.tab.form, one.tab.screen.panel.log
     words = "dog\nSteps: 33, Sampler: Euler a, CFG scale: 3.5, Seed: 9, Size: 256x128, Clip skip: 2, RNG: NV"
     pasted = one.actions.paste(words, None, 0)
-    assert pasted[form.prompt]["value"] == "dog"
-    assert (pasted[form.steps]["value"], pasted[form.width]["value"]) == (33, 256)
-    assert pasted[form.override_settings]["value"] == ["Clip skip: 2"]
-    assert pasted[form.override_settings]["visible"] is True
+    assert pasted[form["prompt"]]["value"] == "dog"
+    assert (pasted[form["steps"]]["value"], pasted[form["width"]]["value"]) == (33, 256)
+    assert pasted[form["override_settings"]]["value"] == ["Clip skip: 2"]
+    assert pasted[form["override_settings"]]["visible"] is True
     last = Result(infotexts=("last\nSteps: 4, Sampler: Euler, Seed: 2, RNG: NV",))
-    assert one.actions.paste("  ", last, 0)[form.prompt]["value"] == "last"
+    assert one.actions.paste("  ", last, 0)[form["prompt"]]["value"] == "last"
     assert "nothing was made" in one.actions.paste("", None, 0)[log]
 
 
@@ -205,11 +205,11 @@ def test_sent_parameters_leave_out_what_the_options_say(make_world: MakeWorld) -
     one = made(make_world())
     form = one.tab.form
     words = "dog\nSteps: 33, Sampler: Euler a, Seed: 9, Size: 256x128, RNG: NV"
-    assert {form.seed, form.width} <= set(one.actions.send(words))
+    assert {form["seed"], form["width"]} <= set(one.actions.send(words))
     one.world.services.options.set({"send_seed": False, "send_size": False})
     sent = one.actions.send(words)
-    assert not {form.seed, form.width, form.height} & set(sent)
-    assert sent[form.steps]["value"] == 33
+    assert not {form["seed"], form["width"], form["height"]} & set(sent)
+    assert sent[form["steps"]]["value"] == 33
 
 
 def test_every_working_option_is_on_the_page_once_and_no_other(make_world: MakeWorld) -> None:
@@ -266,13 +266,13 @@ def test_frozen_settings_cannot_be_changed(make_world: MakeWorld) -> None:
 def test_without_a_model_the_page_says_what_to_do_until_refresh_finds_one(make_world: MakeWorld) -> None:
     broken = FakeCheckpoint(name="half.safetensors", problem="the file ends in its header")
     one = made(make_world(names=(), broken=(broken,)))
-    notice = one.settings.opened()[one.settings.notice]
+    notice = one.settings.opened()[one.settings.notices[0]]
     assert notice["visible"] is True
     assert str(one.world.services.paths.checkpoints[0]) in notice["value"]
     assert "the file ends in its header" in notice["value"]
     one.world.library.arriving = ["new.safetensors"]
     updates = one.settings.refresh()
-    assert updates[one.settings.notice]["visible"] is False
+    assert updates[one.settings.notices[0]]["visible"] is False
     on_top = one.settings.tab.controls[one.place("sd_model_checkpoint")].widgets[1]
     assert updates[on_top]["choices"] == ["new.safetensors [0123456789]"]
 
@@ -289,12 +289,12 @@ def test_png_info_reads_a_file_and_refuses_what_is_none(make_world: MakeWorld, t
     one = made(make_world())
     last = collected(one.actions.generate(one.form(prompt="a <cat>", seed=7, steps=1, width=64, height=64)))[-1]
     (path,) = last[one.tab.screen.panel.gallery]["value"]
-    shown, words, send = png_info.read(path)
+    shown, words, send, *_ = png_info.read(path)
     assert "a &lt;cat&gt;" in shown
     assert words.startswith("a <cat>\nSteps: 1")
     assert send["interactive"] is True
     (tmp_path / "no.png").write_bytes(b"no picture")
-    shown, words, send = png_info.read(str(tmp_path / "no.png"))
+    shown, words, send, *_ = png_info.read(str(tmp_path / "no.png"))
     assert 'class="error"' in shown
     assert (words, send["interactive"]) == ("", False)
     assert png_info.read(None)[1] == ""
@@ -304,7 +304,7 @@ def test_png_info_translates_other_programs(tmp_path: Path) -> None:
     chunks = PngInfo()
     chunks.add_text("Dream", '"a <cat> [dog]" -s 20 -S 7 -A k_lms')
     Image.new("RGB", (8, 6)).save(tmp_path / "old.png", pnginfo=chunks)
-    shown, words, send = png_info.read(str(tmp_path / "old.png"))
+    shown, words, send, *_ = png_info.read(str(tmp_path / "old.png"))
     assert words.startswith("a <cat>\nNegative prompt: dog\nSteps: 20, Sampler: LMS")
     assert "a &lt;cat&gt;<br>Negative prompt" in shown
     assert send["interactive"] is True

@@ -1,0 +1,102 @@
+"""Where txt2img and img2img jobs come in and are sent to work: the check of a request, the row for the queue, the
+queue's runner. The composition root makes one `Desk`. Imports torch only when something is checked or run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modules.core.types import JsonObject
+from modules.generate.request import KINDS, Generation
+from modules.loading.library import Library
+from modules.loading.upscale.catalog import Upscalers
+from modules.prompts.styles import StyleBook
+from modules.samplers.catalog import Catalog
+from modules.settings.options import Options, Snapshot
+
+if TYPE_CHECKING:
+    from modules.generate.plan import Plan
+    from modules.generate.save import Kept
+    from modules.generate.studio import Studio
+    from modules.jobs.progress import Control
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What the work needs from the rest of the house. studio: what makes pictures, asked for when a job runs; data: the
+    folder of outputs; results: the folder in which each job has one of its own; record: told of kept pictures (job id,
+    picture, model's name).
+    """
+
+    options: Options
+    library: Library
+    catalog: Catalog
+    styles: StyleBook
+    upscalers: Upscalers
+    version: str
+    studio: Callable[[], Studio]
+    data: Path
+    results: Path
+    record: Callable[[str, Kept, str], None]
+
+    def check(self, request: Generation, settings: Snapshot) -> Plan:
+        """The plan of a request. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile."""
+        from modules.generate import plan
+
+        return plan.make(
+            request,
+            settings,
+            library=self.library,
+            catalog=self.catalog,
+            styles=self.styles,
+            upscalers=self.upscalers,
+            version=self.version,
+            started=datetime.now(),
+        )
+
+    def asked(self, request: Generation) -> JsonObject:
+        """What a client asked for: equal questions under one job id are one job."""
+        return request.to_json()
+
+    def row(self, request: Generation) -> JsonObject:
+        """Check a request and freeze its seeds and today's options with it -> the job's row. Raises as `check`."""
+        from modules.generate import plan
+
+        settings = self.options.snapshot().overlay(request.override_settings)
+        fixed = plan.with_seeds(request)
+        checked = self.check(fixed, settings)
+        frozen = {**settings.changed(), "sd_model_checkpoint": checked.checkpoint.name}
+        return {"asked": self.asked(request), "request": fixed.to_json(), "options": frozen}
+
+    def run(self, kind: str, job: JsonObject, control: Control) -> JsonObject:
+        """The queue's runner: a job's row -> its result."""
+        from modules.generate import run
+        from modules.generate.save import Album
+
+        control.text("Starting")
+        studio, id = self.studio(), control.job_id
+        settings = Snapshot(self.options.registry).overlay(job["options"])
+        album = Album(
+            data=self.data,
+            spool=self.results / id,
+            moments=studio.moments,
+            record=lambda plan, kept: self.record(id, kept, plan.checkpoint.name),
+        )
+        started = time.perf_counter()
+        result = run.make(studio, KINDS[kind].of_json(job["request"]), settings, control, album)
+        seconds = time.perf_counter() - started
+        log.info("Job %s: %d pictures in %.2f s.", id, len(result["pictures"]), seconds)
+        return {**result, "seconds": seconds}
+
+    def runners(self) -> dict[str, Callable[[JsonObject, Control], JsonObject]]:
+        """One for each kind of request."""
+        return {kind: functools.partial(self.run, kind) for kind in KINDS}

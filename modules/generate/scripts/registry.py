@@ -1,0 +1,257 @@
+"""The table of scripts: names, arguments in A1111's order, what they run. Imports no torch: the web lists it.
+
+`builtin.scripts()` fills it; extensions add rows; the API reads /scripts and /script-info from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from modules.core.errors import BadRequest, NotFound, unknown
+
+if TYPE_CHECKING:
+    from modules.generate.scripts.context import Context, Request, Result
+
+Tab: TypeAlias = Literal["txt2img", "img2img"]
+TABS: tuple[Tab, ...] = ("txt2img", "img2img")
+
+Kind: TypeAlias = Literal["bool", "int", "float", "text", "choice", "index", "choices", "note"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Menus:
+    """The names that there are to choose from, each asked anew. `find_checkpoint` gives the name that settings take,
+    `find_sampler` knows every spelling of a sampler; both raise NotFound.
+    """
+
+    samplers: Callable[[], Sequence[str]]
+    schedulers: Callable[[], Sequence[str]]
+    checkpoints: Callable[[], Sequence[str]]
+    find_checkpoint: Callable[[str], str]
+    find_sampler: Callable[[str], object] | None = None
+    styles: Callable[[], Sequence[str]] = tuple
+    vaes: Callable[[], Sequence[str]] = tuple
+    upscalers: Callable[[], Sequence[str]] = lambda: ("None", "Lanczos", "Nearest")
+    latent_upscalers: Callable[[], Sequence[str]] = tuple
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Argument:
+    """One place of `script_args`: what it is called, its widget's facts, what may stand there.
+
+    kind "index" is a number into the choices (their label does as well), "choices" a list of some of them, "note" a
+    text of the page whose value nobody reads. name: the key under which the script reads it.
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    default: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    choices: tuple[str, ...] | None = None
+
+    def read(self, value: Any, *, field: str) -> Any:
+        """The value in the argument's own type; None is the default. Raises BadRequest naming `field`."""
+        if value is None:
+            return self.index_of_default() if self.kind == "index" else self.default
+        try:
+            return _READERS[self.kind](self, value)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise BadRequest(f'{field}: "{self.label or self.name}" {error}', field=field) from None
+
+    def index_of_default(self) -> int:
+        return (self.choices or ()).index(self.default) if self.default in (self.choices or ()) else 0
+
+
+def _bool(argument: Argument, value: Any) -> bool:
+    if isinstance(value, bool | int | float) and value in (0, 1):
+        return bool(value)
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise ValueError(f"wants true or false, got {_short(value)}.")
+
+
+def _int(argument: Argument, value: Any) -> int:
+    number = _float(argument, value)
+    if number != int(number):
+        raise ValueError(f"wants a whole number, got {_short(value)}.")
+    return int(number)
+
+
+def _float(argument: Argument, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"wants a number, got {_short(value)}.")
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError(f"wants a number, got {_short(value)}.") from None
+    if not abs(number) < 1e15:
+        raise ValueError("is too large or no number.")
+    return number
+
+
+def _text(argument: Argument, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"wants text, got {_short(value)}.")
+    return value
+
+
+def _choice(argument: Argument, value: Any) -> str:
+    """A label in any case; a number is taken as an index, as A1111's own page sends some of them."""
+    choices = argument.choices or ()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return choices[_index(argument, value)]
+    folded = {choice.casefold(): choice for choice in choices}
+    if _text(argument, value).casefold() not in folded:
+        raise ValueError(f"is unknown. {unknown('Choice', value, choices)}")
+    return folded[value.casefold()]
+
+
+def _index(argument: Argument, value: Any) -> int:
+    choices = argument.choices or ()
+    if isinstance(value, str):
+        return choices.index(_choice(argument, value))
+    number = _int(argument, value)
+    if not 0 <= number < len(choices):
+        raise ValueError(f"wants a number from 0 to {len(choices) - 1} ({', '.join(choices[:6])} …), got {number}.")
+    return number
+
+
+def _several(argument: Argument, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"wants a list, got {_short(value)}.")
+    if not argument.choices:  # a menu whose entries come with another argument's value
+        return tuple(_text(argument, each) for each in value)
+    return tuple(_choice(argument, each) for each in value)
+
+
+def _note(argument: Argument, value: Any) -> None:
+    return None
+
+
+_READERS: Mapping[Kind, Callable[[Argument, Any], Any]] = {
+    "bool": _bool,
+    "int": _int,
+    "float": _float,
+    "text": _text,
+    "choice": _choice,
+    "index": _index,
+    "choices": _several,
+    "note": _note,
+}
+
+
+def _short(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Script:
+    """A script that a request can choose. title is A1111's; requests name it in any case.
+
+    arguments: given a tab and the menus; run: the work; check: raises BadRequest or NotFound for values that cannot
+    work, when the request comes in; refusal: why it cannot be used here at all, "" if it can.
+    """
+
+    title: str
+    run: Callable[[Context, Request, Mapping[str, Any]], Result]
+    arguments: Callable[[Tab, Menus], Sequence[Argument]] = lambda tab, menus: ()
+    tabs: tuple[Tab, ...] = TABS
+    check: Callable[[Tab, Menus, Mapping[str, Any], Mapping[str, Any]], None] | None = None
+    refusal: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.title.lower()
+
+    def read(self, tab: Tab, menus: Menus, values: Sequence[Any]) -> dict[str, Any]:
+        """`script_args` as they came -> name -> value; what is left out at the end has its default. BadRequest."""
+        arguments = self.arguments(tab, menus)
+        if len(values) > len(arguments):
+            message = f"script_args: {self.title} takes {len(arguments)} arguments, got {len(values)}."
+            raise BadRequest(message, field="script_args")
+        filled = [*values, *[None] * (len(arguments) - len(values))]
+        return {
+            argument.name: argument.read(value, field=f"script_args.{place}")
+            for place, (argument, value) in enumerate(zip(arguments, filled, strict=True))
+        }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AlwaysOn:
+    """A script that A1111 runs with every request; a request may bring it arguments under `alwayson_scripts`.
+
+    arguments None: it has no widgets at all. check: raises BadRequest for arguments that ask for what there is not;
+    None accepts whatever comes, as A1111 does for what the request's own fields say.
+    """
+
+    title: str
+    name: str
+    arguments: Callable[[Tab, Menus], Sequence[Argument]] | None = lambda tab, menus: ()
+    tabs: tuple[Tab, ...] = TABS
+    check: Callable[[Sequence[Any]], None] | None = None
+
+
+class Scripts:
+    """The scripts there are, in the order of adding. Names are found in any case."""
+
+    def __init__(self) -> None:
+        self._scripts: tuple[Script, ...] = ()
+        self._always_on: tuple[AlwaysOn, ...] = ()
+
+    def add(self, script: Script) -> Callable[[], None]:
+        """One more script -> a function that takes it out again. Raises ValueError for a name that is taken."""
+        if any(other.name == script.name and set(other.tabs) & set(script.tabs) for other in self._scripts):
+            raise ValueError(f'there is a script "{script.title}" already')
+        self._scripts = (*self._scripts, script)
+
+        def remove() -> None:
+            self._scripts = tuple(other for other in self._scripts if other is not script)
+
+        return remove
+
+    def add_always_on(self, script: AlwaysOn) -> Callable[[], None]:
+        """One more script that runs with every request -> a function that takes it out again."""
+        self._always_on = (*self._always_on, script)
+
+        def remove() -> None:
+            self._always_on = tuple(other for other in self._always_on if other is not script)
+
+        return remove
+
+    def of(self, tab: Tab) -> list[Script]:
+        """What can be chosen on a tab: what is refused here is not offered."""
+        return [script for script in self._scripts if tab in script.tabs and not script.refusal]
+
+    def always_on(self, tab: Tab) -> list[AlwaysOn]:
+        return [script for script in self._always_on if tab in script.tabs]
+
+    def find(self, name: str, tab: Tab, *, field: str = "script_name") -> Script:
+        """By title, in any case. Raises NotFound with the nearest, BadRequest where the script is refused."""
+        for script in self._scripts:
+            if script.name == name.strip().lower() and tab in script.tabs:
+                if script.refusal:
+                    raise BadRequest(f"{field}: {script.refusal}", field=field)
+                return script
+        raise NotFound("Script", name, [script.title for script in self.of(tab)], field=field)
+
+    def check_always_on(self, asked: Mapping[str, Any], tab: Tab) -> None:
+        """Raises NotFound or BadRequest for a name that is none of them, or for arguments that cannot be honoured."""
+        field = "alwayson_scripts"
+        known = {spelling.lower(): script for script in self.always_on(tab) for spelling in (script.name, script.title)}
+        for name, body in asked.items():
+            found = known.get(name.strip().lower())
+            if found is None:
+                if any(script.name == name.strip().lower() for script in self.of(tab)):
+                    raise BadRequest(f'{field}: "{name}" is chosen with script_name and script_args.', field=field)
+                raise NotFound("Script", name, [script.title for script in self.always_on(tab)], field=field)
+            values = body.get("args", []) if isinstance(body, dict) else None
+            if not isinstance(values, list):
+                raise BadRequest(f'{field}: "{name}" wants {{"args": [...]}}.', field=field)
+            if found.check is not None:
+                found.check(values)

@@ -1,0 +1,71 @@
+"""What making pictures needs from the rest of the house, and what running work tells it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from PIL import Image
+
+from modules.generate.moments import Moments
+from modules.generate.plan import Plan
+from modules.imaging.inputs import Inputs
+from modules.loading.library import Library
+from modules.loading.loader import Model
+from modules.loading.shelf import Shelf
+from modules.loading.tiling import tile
+from modules.loading.tiny import TinyFiles
+from modules.loading.upscale.catalog import Upscalers
+from modules.networks.apply import Networks
+from modules.prompts.styles import StyleBook
+from modules.samplers.catalog import Catalog
+
+
+class Control(Protocol):
+    """What running work tells the world and asks of it (`modules.jobs` has the real one)."""
+
+    @property
+    def interrupted(self) -> bool: ...
+    @property
+    def skipped(self) -> bool: ...
+    def begin(self, *, batches: int, steps: int) -> None: ...
+    def batch(self, index: int) -> None: ...
+    def step(self, done: int) -> None: ...
+    def text(self, text: str) -> None: ...
+    def watched(self) -> bool: ...
+    def preview(self, image: Image.Image) -> None: ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Studio:
+    """What making pictures needs from the rest of the house."""
+
+    library: Library
+    catalog: Catalog
+    shelf: Shelf
+    moments: Moments
+    networks: Networks
+    styles: StyleBook
+    tiny: TinyFiles
+    upscalers: Upscalers
+    inputs: Inputs
+    version: str
+    clock: Callable[[], datetime] = datetime.now
+
+    def model(self, work: Plan, *, others: int = 0) -> Model:
+        """The model of a plan with its VAE, tiling or not, loaded if need be; at least `others` more stay in memory.
+
+        Raises DamagedFile.
+        """
+        options = work.options
+        model = self.shelf.get(
+            work.checkpoint,
+            keep=max(others, options["sd_checkpoint_cache"]),
+            vae=work.vae,
+            keep_vaes=options["sd_vae_checkpoint_cache"],
+        )
+        for part in (model.unet, model.vae.network):
+            tile(part, work.tiling)
+        return model

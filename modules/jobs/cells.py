@@ -1,0 +1,53 @@
+"""What a long job has finished so far, cell by cell: a job that was killed and runs again makes only what is missing.
+
+`generate.scripts` keeps a row for each cell of a plot once its pictures are on the disk.
+"""
+
+from __future__ import annotations
+
+import json
+
+from modules.core.store import Store
+from modules.core.types import JsonObject
+
+SCHEMA = [
+    """
+    CREATE TABLE cells (
+        job_id TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        asked TEXT NOT NULL,
+        result TEXT NOT NULL,
+        PRIMARY KEY (job_id, number)
+    ) WITHOUT ROWID;
+    """
+]
+
+
+class Cells:
+    """The table of finished cells. Every method is one transaction or one read; raises `StoreError`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        store.migrate("cells", SCHEMA)
+
+    def get(self, job_id: str, number: int, *, asked: str) -> JsonObject | None:
+        """The result of cell `number` (0..) if it was made of the same question; `asked` is its fingerprint."""
+        sql = "SELECT result FROM cells WHERE job_id = ? AND number = ? AND asked = ?"
+        rows = self._store.read(sql, (job_id, number, asked))
+        return dict(json.loads(rows[0]["result"])) if rows else None
+
+    def put(self, job_id: str, number: int, result: JsonObject, *, asked: str) -> None:
+        """Keep a finished cell; on the disk when this returns. An older one of that number is replaced."""
+        sql = "INSERT OR REPLACE INTO cells (job_id, number, asked, result) VALUES (?, ?, ?, ?)"
+        self._store.write(sql, (job_id, number, asked, json.dumps(result)))
+
+    def count(self, job_id: str) -> int:
+        """How many cells of a job are there."""
+        return int(self._store.read("SELECT count(*) FROM cells WHERE job_id = ?", (job_id,))[0][0])
+
+    def tidy(self) -> int:
+        """Forget the cells of jobs that are not in the queue any more, whose results hold all that is wanted -> how
+        many there were. Needs the table of jobs (`jobs.table`).
+        """
+        sql = "DELETE FROM cells WHERE job_id NOT IN (SELECT id FROM jobs WHERE state IN ('pending', 'running'))"
+        return self._store.write(sql)

@@ -1,0 +1,49 @@
+"""A model's files, whatever their layout: `header` says what is inside, `tensors` maps it.
+
+.safetensors, pickles (.ckpt, .pt, .bin) and folders in diffusers' layout look the same from here on: names and shapes
+as a single-file checkpoint has them. Called by library, vaes, loader and merging.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modules.core.errors import DamagedFile
+from modules.loading import folders, pickles
+from modules.loading import header as safetensors
+from modules.loading.header import Header
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def header(path: Path) -> Header:
+    """Names, types and shapes; no weights are read. Raises DamagedFile (reason in words) and OSError."""
+    if path.is_dir():
+        return folders.header(path)
+    if path.suffix.lower() in pickles.ENDINGS:
+        return pickles.header(path)
+    return safetensors.read(path)
+
+
+def tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors by name, views of the mapped files: nothing is read before it is used. Raises DamagedFile."""
+    if path.is_dir():
+        return folders.tensors(path)
+    if path.suffix.lower() in pickles.ENDINGS:
+        pickles.header(path)  # refuses what torch's reader would trip over, with better words
+        return pickles.tensors(path)
+    return mapped(path)
+
+
+def mapped(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file. Raises DamagedFile."""
+    from safetensors import SafetensorError, safe_open
+
+    safetensors.read(path)
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except SafetensorError as error:
+        raise DamagedFile(f"{path.name}: {error}.") from error

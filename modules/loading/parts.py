@@ -1,0 +1,84 @@
+"""What the builder of a family is given and what it gives back, and the tools that all builders share.
+
+A row of `families.TABLE` names its builder ("module:function"); `loader.load` looks it up and calls it with a `Source`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from modules.core.device import Placement
+from modules.core.process import NoiseProcess, TrainedLevels, VarianceExploding
+from modules.loading.companions import NOWHERE, Companions
+from modules.loading.families import Family
+from modules.loading.header import Header
+from modules.loading.prediction import Given
+from modules.loading.text import TextModel
+
+Weights: TypeAlias = Mapping[str, Tensor]
+"""Tensors by name."""
+
+Ask: TypeAlias = Callable[[nn.Module, Tensor, Tensor, Given], Tensor]
+"""(denoiser, x (B, C, H, W) in its number format, time (B,), given) -> its raw prediction (B, C, H, W)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """An opened checkpoint of a recognised family. weights: views of the mapped file; home: where parts are put;
+    companions: where parts may lie that the file lacks.
+    """
+
+    header: Header
+    family: Family
+    weights: Weights
+    placement: Placement
+    home: torch.device
+    companions: Companions = NOWHERE
+
+    def below(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin so, without that beginning."""
+        return {name[len(prefix) :]: tensor for name, tensor in self.weights.items() if name.startswith(prefix)}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parts:
+    """A loaded model's parts. text: all its text encoders as one; ask: how its denoiser is called.
+
+    prediction: a key of `prediction.KINDS`; process and levels: the noise it was trained with.
+    """
+
+    denoiser: nn.Module
+    ask: Ask
+    text: TextModel
+    autoencoder: nn.Module
+    levels: TrainedLevels
+    process: NoiseProcess = dataclasses.field(default_factory=VarianceExploding)
+    prediction: str = "eps"
+
+
+Builder: TypeAlias = Callable[[Source], Parts]
+"""Raises KeyError, StopIteration, RuntimeError or ValueError where tensors are missing or of odd shapes."""
+
+
+def shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor."""
+    return {name: tuple(tensor.shape) for name, tensor in weights.items()}
+
+
+def filled(
+    model: nn.Module, weights: Weights, device: torch.device, dtype: torch.dtype, *, channels_last: bool = False
+) -> nn.Module:
+    """Put weights into a model made on the meta device; each tensor is converted and moved once.
+
+    Raises RuntimeError for missing, unknown and misshapen ones.
+    """
+    ready = {name: tensor.to(device=device, dtype=dtype) for name, tensor in weights.items()}
+    model.load_state_dict(ready, strict=True, assign=True)
+    if channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,125 @@
+"""Training of the text-conditional UNet on cached latents: the loss of `objective`, captions dropped for guidance."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from modules.training import models, objective
+from modules.training.data import Source
+from modules.training.loop import Batch, indices
+from modules.training.recipes import Recipe
+
+Look = Callable[[nn.Module], "Image.Image | None"]
+
+
+class Denoising(nn.Module):
+    """What diffusion trains: the UNet, and the text tower where the recipe says so."""
+
+    def __init__(self, unet: nn.Module, tower: nn.Module | None) -> None:
+        super().__init__()
+        self.unet = unet
+        self.tower = tower
+
+
+class Latents(Protocol):
+    """Rows of latents by index."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, wanted: Tensor) -> Tensor: ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Material:
+    """What diffusion learns from and how: latents (of the VAE) with captions, in batches.
+
+    dropout: share of captions left empty; gamma: of min-SNR, None = none.
+    """
+
+    latents: Latents
+    source: Source
+    batch: int
+    seed: int
+    schedule: str = "scaled_linear"
+    prediction: str = "eps"
+    gamma: float | None = 5.0
+    dropout: float = 0.1
+
+    @classmethod
+    def of(cls, recipe: Recipe, latents: Latents, source: Source) -> Material:
+        return cls(
+            latents=latents,
+            source=source,
+            batch=recipe.unet_stage.batch,
+            seed=recipe.seed,
+            schedule=recipe.schedule,
+            prediction=recipe.prediction,
+            gamma=recipe.gamma,
+            dropout=recipe.dropout,
+        )
+
+
+class DiffusionTask:
+    """Predict the noise (or v, or the flow) of noised latents, given a caption.
+
+    trained: what learns: a `Denoising`, or something small that changes how unet and tower work. through_text: whether
+    gradients go through the tower. look: makes a sheet with `trained` as it is handed to it.
+    """
+
+    def __init__(
+        self,
+        unet: nn.Module,
+        tower: nn.Module,
+        material: Material,
+        *,
+        trained: nn.Module,
+        through_text: bool = False,
+        look: Look = lambda _: None,
+    ) -> None:
+        self.network = trained
+        self._unet, self._tower, self._material = unet, tower, material
+        self._through_text, self._look = through_text, look
+        self._kept = objective.SCHEDULES[material.schedule]().kept
+
+    def draw(self, step: int, generator: torch.Generator) -> Batch:
+        """Latents, noise (B, 4, h, w), times (B,), token ids (B, 77)."""
+        material, batch = self._material, self._material.batch
+        chosen = indices(len(material.latents), step, batch, material.seed)
+        clean = material.latents.take(chosen).float() * models.SCALE
+        eps = torch.randn(clean.shape, generator=generator)
+        times = torch.randint(0, len(self._kept), (batch,), generator=generator)
+        if material.prediction == "flow":
+            times = torch.rand(batch, generator=generator).clamp(1e-3, 1 - 1e-3)
+        dropped = (torch.rand(batch, generator=generator) < material.dropout).tolist()
+        dice = random.Random(int(torch.randint(2**62, (), generator=generator)))
+        texts = [
+            "" if drop else material.source.caption(index, dice)
+            for index, drop in zip(chosen.tolist(), dropped, strict=True)
+        ]
+        return clean, eps, times, models.token_ids(texts)
+
+    def losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        clean, eps, times, ids = batch
+        noised, clock = self._noised(clean, eps, times)
+        with torch.set_grad_enabled(self._through_text and torch.is_grad_enabled()):
+            context = models.hidden(self._tower, ids)
+        answer = self._unet(noised.x, clock, encoder_hidden_states=context, return_dict=False)[0]
+        weighted = objective.loss(answer, noised, self._material.prediction, gamma=self._material.gamma)
+        with torch.no_grad():
+            plain = objective.loss(answer, noised, self._material.prediction)
+        return {"loss": weighted.mean(), "mse": plain.mean()}
+
+    def sheet(self, network: nn.Module) -> Image.Image | None:
+        return self._look(network)
+
+    def _noised(self, clean: Tensor, eps: Tensor, times: Tensor) -> tuple[objective.Noised, Tensor]:
+        if self._material.prediction == "flow":
+            return objective.interpolated(clean, eps, times), times * objective.STEPS
+        return objective.diffused(clean, eps, self._kept.to(clean.device)[times]), times

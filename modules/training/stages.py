@@ -1,0 +1,237 @@
+"""A run from nothing to a checkpoint: paint, vae, encode, text, unet, export. Each stage goes on where it stopped.
+
+run/recipe.json  source.json  data/  vae/  text/  unet/  model.safetensors  model.yaml
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from modules.core.errors import BadRequest
+from modules.loading import attention
+from modules.training import autoencoder, data, exporting, models, reading, sampling
+from modules.training.data import LATENTS, PICTURES, Shards, Source
+from modules.training.diffusion import Denoising, DiffusionTask, Material
+from modules.training.loop import Pace, Trainer, mean_weights
+from modules.training.recipes import Recipe
+from modules.training.sheets import grid
+
+log = logging.getLogger(__name__)
+
+PROMPTS = (
+    "a red boat on a blue sea at night",
+    "a large yellow star in the middle",
+    "two green trees on a meadow",
+    "a black cat on a plain background",
+    "a blue house in the snow",
+    "an orange fish on the left",
+    "pixel art of a pink heart",
+    "a watercolor of a purple mountain at sunset",
+    "a line drawing of a brown cup",
+    "a white rocket at night",
+    "a red apple to the left of a green umbrella",
+    "three turquoise balloons in the desert",
+)
+"""What the sheets of a training show."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """Where, what with, how long. stop: asked between steps."""
+
+    folder: Path
+    recipe: Recipe
+    source: Source
+    device: torch.device
+    pace: Pace = dataclasses.field(default_factory=Pace)
+    say: Callable[[str], object] = print
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+
+def paint(run: Run) -> bool:
+    """Pictures as numbers."""
+    workers = 1 if run.recipe.pictures <= run.recipe.shard else max(1, (os.cpu_count() or 2))
+    recipe, pace = run.recipe, run.pace
+    return data.paint(
+        run.source, run.data, size=recipe.size, shard=recipe.shard, workers=workers, stop=pace.stop, say=run.say
+    )
+
+
+def vae(run: Run) -> bool:
+    """Train the autoencoder."""
+    models.seeded(run.recipe.seed)
+    network = models.vae(run.recipe.vae)
+    network.to(memory_format=torch.channels_last)
+    return _train(run, "vae", autoencoder.VaeTask(network, _shards(run, PICTURES), run.recipe))
+
+
+def encode(run: Run) -> bool:
+    """Latents of all pictures; the first ones set the scale of the latent space."""
+    network = _plain_vae(run).to(run.device, memory_format=torch.channels_last)
+    paths = sorted(run.data.glob(f"{PICTURES}-*.npy"))
+    note = run.folder / "vae" / "statistics.pt"
+    if not note.exists():
+        some = torch.from_numpy(np.load(paths[0], mmap_mode="r")[:2048].copy())
+        torch.save(autoencoder.statistics(autoencoder.encode(network, some, run.device)), note)
+    network = folded_vae(run).to(run.device, memory_format=torch.channels_last)
+    for path in paths:
+        target = path.with_name(path.name.replace(PICTURES, LATENTS))
+        if target.exists():
+            continue
+        if run.pace.stop():
+            return False
+        pictures = torch.from_numpy(np.load(path))
+        data.write(target, autoencoder.encode(network, pictures, run.device).half().numpy())
+        run.say(f"encoded {target.name}")
+    return True
+
+
+def text(run: Run) -> bool:
+    """Teach the text tower to read (`reading`). On the user's own pictures it still learns from painted scenes."""
+    models.seeded(run.recipe.seed + 1)
+    return _train(run, "text", reading.ReadingTask(models.text(run.recipe.text), run.recipe))
+
+
+def unet(run: Run) -> bool:
+    """Train diffusion."""
+    tower, autoencoder_ = trained_tower(run).to(run.device), folded_vae(run).to(run.device)
+    models.seeded(run.recipe.seed + 2)
+    network = models.unet(run.recipe.unet, run.recipe.text.width)
+    attention.install(network)
+    network.to(memory_format=torch.channels_last)
+
+    def look(learnt: nn.Module) -> Image.Image:
+        parts = _parts(run, learnt.get_submodule("unet"), autoencoder_, tower)
+        return grid(sampling.sample(parts, sampling.Asked(texts=PROMPTS)), columns=4)
+
+    tower.requires_grad_(run.recipe.train_text)
+    task = DiffusionTask(
+        network,
+        tower,
+        Material.of(run.recipe, _shards(run, LATENTS), run.source),
+        trained=Denoising(network, tower if run.recipe.train_text else None),
+        through_text=run.recipe.train_text,
+        look=look,
+    )
+    return _train(run, "unet", task)
+
+
+def export(run: Run) -> bool:
+    """The checkpoint as it stands."""
+    parts = trained(run)
+    state = torch.load(run.folder / "unet" / "state.pt", map_location="cpu", weights_only=True)
+    tensors = exporting.checkpoint(
+        parts.unet, parts.vae, parts.tower, schedule=run.recipe.schedule, dtype=torch.float16
+    )
+    path = run.folder / "model.safetensors"
+    exporting.write(path, tensors, exporting.notes(run.recipe, state["step"]))
+    path.with_suffix(".yaml").write_text(exporting.sizes(run.recipe), encoding="utf-8")
+    run.say(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    return True
+
+
+STAGES: dict[str, Callable[[Run], bool]] = {
+    "paint": paint,
+    "vae": vae,
+    "encode": encode,
+    "text": text,
+    "unet": unet,
+    "export": export,
+}
+"""In order; each returns whether it is complete."""
+
+
+def everything(run: Run) -> bool:
+    """All stages, as far as time allows; the export is made from whatever there is of the UNet."""
+    for name, stage in STAGES.items():
+        if not stage(run):
+            if name == "unet":
+                export(run)
+            return False
+    return True
+
+
+def trained(run: Run) -> sampling.Parts:
+    """The model as it stands, with averaged weights. Raises BadRequest when a stage has not begun."""
+    network = models.unet(run.recipe.unet, run.recipe.text.width)
+    weights = _mean(run, "unet")
+    own = {name.removeprefix("unet."): each for name, each in weights.items() if name.startswith("unet.")}
+    _fill(network, own)
+    attention.install(network)
+    tower = trained_tower(run)
+    _fill(tower, {name.removeprefix("tower."): each for name, each in weights.items() if name.startswith("tower.")})
+    parts = [each.to(run.device).eval().requires_grad_(False) for each in (network, folded_vae(run), tower)]
+    return _parts(run, *parts)
+
+
+def trained_tower(run: Run) -> Any:
+    """The text tower after its own stage."""
+    tower: Any = models.text(run.recipe.text)
+    weights = _mean(run, "text")
+    _fill(tower, {name.removeprefix("tower."): each for name, each in weights.items() if name.startswith("tower.")})
+    return tower.eval()
+
+
+def folded_vae(run: Run) -> Any:
+    """The autoencoder with SD1's scale of latents."""
+    network = _plain_vae(run)
+    mean, deviation = torch.load(run.folder / "vae" / "statistics.pt", weights_only=True)
+    autoencoder.fold(network, mean, deviation)
+    return network
+
+
+def _plain_vae(run: Run) -> Any:
+    network = models.vae(run.recipe.vae)
+    _fill(network, _mean(run, "vae"))
+    return network.eval().requires_grad_(False)
+
+
+def _parts(run: Run, unet: nn.Module, vae: nn.Module, tower: nn.Module) -> sampling.Parts:
+    recipe = run.recipe
+    return sampling.Parts(
+        unet=unet, vae=vae, tower=tower, size=recipe.size, schedule=recipe.schedule, prediction=recipe.prediction
+    )
+
+
+def _train(run: Run, name: str, task: Any) -> bool:
+    stage = getattr(run.recipe, f"{name}_stage")
+    trainer = Trainer(task, stage, seed=run.recipe.seed, folder=run.folder / name, device=run.device)
+    if trainer.done:
+        return True
+    run.say(f"{name}: {models.count(task.network) / 1e6:.1f} million numbers, from step {trainer.step}")
+    return trainer.run(run.pace, run.say)
+
+
+def _shards(run: Run, kind: str) -> Shards:
+    shards = Shards(run.data, kind)
+    if len(shards) < len(run.source):
+        raise BadRequest(f"{run.data}: {len(shards)} of {len(run.source)} {kind} are there; run the stage before.")
+    return shards
+
+
+def _mean(run: Run, name: str) -> dict[str, torch.Tensor]:
+    weights = mean_weights(run.folder / name)
+    if weights is None:
+        raise BadRequest(f"{run.folder}: the stage {name} has not begun.")
+    return weights
+
+
+def _fill(network: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Load averaged parameters; what is no parameter (position ids) is left as it was made."""
+    missing, unexpected = network.load_state_dict(weights, strict=False)
+    lacking = {name for name, _ in network.named_parameters()} & set(missing)
+    if weights and (lacking or unexpected):
+        raise BadRequest(f"the saved weights do not fit the recipe: {sorted([*lacking, *unexpected])[:2]}.")

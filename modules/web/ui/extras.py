@@ -1,0 +1,224 @@
+"""The Extras tab: enlarge, repair and cut pictures that exist. Built by `page`; the work is `generate.extras`.
+
+A tick and a few widgets for each postprocessing step; those of extensions get plain widgets for their arguments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from modules.core.errors import BadRequest, EaselError
+from modules.web.ui import markup
+from modules.web.ui.form import Updates
+from modules.web.ui.generation import make_screen
+from modules.web.ui.passes import switch
+from modules.web.ui.rows import Widgets
+from modules.web.ui.screen import OWNER, Screen, buttons, panel
+
+if TYPE_CHECKING:
+    from modules.web.services import Services
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+SINGLE, BATCH, FOLDER = range(3)
+"""Where the pictures come from, in the order of the tabs."""
+UPSCALE = "Upscale"
+Values = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tab:
+    """steps: "<step>/<argument>" -> widget; source: number of the tab with the pictures."""
+
+    services: Services
+    source: gr.State
+    image: gr.Image
+    files: gr.File
+    input_dir: gr.Textbox
+    output_dir: gr.Textbox
+    show: gr.Checkbox
+    steps: Widgets
+    screen: Screen
+
+    @property
+    def inputs(self) -> set[Any]:
+        """All widgets that a job is made of."""
+        return {self.source, self.image, self.files, self.input_dir, self.output_dir, self.show, *self.steps.values()}
+
+    async def generate(self, data: Mapping[Any, Any]) -> AsyncIterator[Updates]:
+        """Queue what the form says and follow it; what is wrong with the form is said in the log."""
+        try:
+            job_id = await asyncio.to_thread(self.submit, data)
+        except EaselError as error:
+            yield {self.screen.panel.log: markup.error(str(error))}
+            return
+        async for updates in self.screen.show(job_id):
+            yield updates
+
+    def submit(self, data: Mapping[Any, Any]) -> str:
+        """The widgets' values -> job id. Raises BadRequest, NotFound."""
+        from modules.generate.extras import Extras
+
+        source = data[self.source] or SINGLE
+        request = Extras(
+            input_dir=(data[self.input_dir] or "").strip() if source == FOLDER else "",
+            output_dir=(data[self.output_dir] or "").strip() if source == FOLDER else "",
+            steps=asked({name: data[widget] for name, widget in self.steps.items()}),
+            show=bool(data[self.show]),
+        )
+        if source == FOLDER and not request.input_dir:
+            raise BadRequest("Name the folder with the pictures.", field="input_dir")
+        paths = {SINGLE: [data[self.image]], BATCH: data[self.files] or [], FOLDER: []}[source]
+        return self.services.submit_extras(request, self._uploads(paths, source), owner=OWNER)
+
+    def _uploads(self, paths: list[str | None], source: int) -> list[Any]:
+        from modules.generate.extras_jobs import Upload
+
+        found = [Path(path) for path in paths if path]
+        if not found and source != FOLDER:
+            raise BadRequest("There is no picture yet: drop one here, or send one from another tab.", field="image")
+        return [Upload(data=path.read_bytes(), name=path.name) for path in found]
+
+
+def asked(values: Values) -> dict[str, dict[str, Any]]:
+    """ "<step>/<argument>" -> value, as what the job takes: step -> argument -> value."""
+    steps: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        step, argument = name.split("/", 1)
+        steps.setdefault(step, {})[argument] = value
+    return steps
+
+
+def build(services: Services) -> Tab:
+    """Make the widgets, inside the tab that the caller has opened."""
+    with gr.Row(elem_classes=["generation"]):
+        with gr.Column(min_width=320):
+            source, pictures = sources()
+            steps = chain(services)
+        with gr.Column(elem_id="extras_results", min_width=320):
+            main = buttons("extras")
+            shown = panel("extras")
+    screen = make_screen(services, "extras", main, shown)
+    return Tab(services=services, source=source, steps=steps, screen=screen, **pictures)
+
+
+def sources() -> tuple[gr.State, Widgets]:
+    """One picture, some, or a folder of the server's."""
+    source, made, opened = gr.State(SINGLE), {}, []
+    with gr.Tabs(elem_id="mode_extras"):
+        with gr.Tab("Single Image", id="single_image", elem_id="extras_single_tab") as tab:
+            made["image"] = gr.Image(
+                label="Source",
+                elem_id="extras_image",
+                type="filepath",
+                image_mode=None,
+                sources=["upload", "clipboard"],
+                buttons=[],
+                height=400,
+            )
+        opened.append(tab)
+        with gr.Tab("Batch Process", id="batch_process", elem_id="extras_batch_process_tab") as tab:
+            made["files"] = gr.File(
+                label="Batch Process", file_count="multiple", file_types=["image"], elem_id="extras_image_batch"
+            )
+        opened.append(tab)
+        with gr.Tab("Batch from Directory", id="batch_from_directory", elem_id="extras_batch_directory_tab") as tab:
+            made["input_dir"] = gr.Textbox(label="Input directory", elem_id="extras_batch_input_dir")
+            made["output_dir"] = gr.Textbox(label="Output directory", elem_id="extras_batch_output_dir")
+            made["show"] = gr.Checkbox(True, label="Show result images", elem_id="extras_show_extras_results")
+        opened.append(tab)
+    for number, tab in enumerate(opened):
+        tab.select(_number(number), None, [source], **QUIET)
+    return source, made
+
+
+def _number(number: int) -> Callable[[], int]:
+    return lambda: number
+
+
+def chain(services: Services) -> Widgets:
+    """The widgets of all steps, in the order in which they are done."""
+    made: Widgets = {}
+    for step in services.steps.in_order(services.options.snapshot()):
+        if step.name == UPSCALE:
+            made |= upscale_rows(services)
+            continue
+        slug = step.name.lower().replace(" ", "_")
+        with switch(step.name, f"extras_{slug}") as tick:
+            made[f"{step.name}/enable"] = tick
+            for argument, default in step.defaults.items():
+                if argument != "enable":
+                    made[f"{step.name}/{argument}"] = _plain(argument, default, _CHOICES.get((step.name, argument)))
+    return made
+
+
+_CHOICES = {
+    ("Create flipped copies", "option"): ["Horizontal", "Vertical", "Both"],
+    ("Auto-sized crop", "objective"): ["Maximize area", "Minimize error"],
+}
+
+
+def _plain(argument: str, default: Any, choices: list[str] | None) -> Any:
+    """A widget for an argument of which only the usual value is known."""
+    label = argument.replace("_", " ").capitalize()
+    if isinstance(default, bool):
+        return gr.Checkbox(default, label=label)
+    if isinstance(default, tuple | list):
+        return gr.Dropdown(choices or [], value=list(default), multiselect=True, label=label)
+    if choices:
+        return gr.Radio(choices, value=default, label=label)
+    if isinstance(default, float) and 0 <= default <= 1:
+        return gr.Slider(0, 1, default, step=0.01, label=label)
+    if isinstance(default, int | float):
+        return gr.Number(default, label=label, precision=0 if isinstance(default, int) else None)
+    return gr.Textbox(default or "", label=label)
+
+
+def upscale_rows(services: Services) -> Widgets:
+    """By a factor or to a size, with one upscaler or two blended."""
+    names = services.upscalers.names()
+    with switch(UPSCALE, "extras_upscale", open=True) as tick:
+        made: Widgets = {"upscale_enabled": tick}
+        with gr.Row():
+            made["upscaler_1_name"] = gr.Dropdown(
+                names, value=names[0], label="Upscaler 1", elem_id="extras_upscaler_1"
+            )
+            made["upscaler_2_name"] = gr.Dropdown(
+                names, value=names[0], label="Upscaler 2", elem_id="extras_upscaler_2"
+            )
+        made["upscaler_2_visibility"] = gr.Slider(
+            0, 1, 0.0, step=0.001, label="Upscaler 2 visibility", elem_id="extras_upscaler_2_visibility"
+        )
+        made["upscale_mode"] = gr.Radio(
+            ["Scale by", "Scale to"], value="Scale by", type="index", label="Size", elem_id="extras_resize_mode"
+        )
+        with gr.Row() as by:
+            made["upscale_by"] = gr.Slider(1, 8, 4.0, step=0.05, label="Resize", elem_id="extras_upscaling_resize")
+            made["max_side_length"] = gr.Number(
+                0, precision=0, minimum=0, label="Max side length", elem_id="extras_upscale_max_side_length"
+            )
+        with gr.Row(visible=False) as to:
+            for side, elem_id in (("width", "extras_upscaling_resize_w"), ("height", "extras_upscaling_resize_h")):
+                made[f"upscale_to_{side}"] = gr.Slider(64, 8192, 512, step=8, label=side.capitalize(), elem_id=elem_id)
+            made["upscale_crop"] = gr.Checkbox(True, label="Crop to fit", elem_id="extras_upscaling_crop")
+    made["upscale_mode"].change(
+        lambda mode: (gr.update(visible=mode == 0), gr.update(visible=mode == 1)),
+        [made["upscale_mode"]],
+        [by, to],
+        **QUIET,
+    )
+    return {f"{UPSCALE}/{name}": widget for name, widget in made.items()}
+
+
+def wire(tab: Tab, page: gr.Blocks) -> None:
+    """Connect the widgets with their handlers."""
+    screen = tab.screen
+    screen.wire()
+    page.load(screen.reopen, None, screen.outputs, **QUIET)
+    run = screen.buttons.generate.click(tab.generate, tab.inputs, screen.outputs, **QUIET)
+    run.failure(screen.rest, None, screen.outputs, **QUIET)

@@ -1,0 +1,41 @@
+"""The widgets whose values make a request, by field name. Shared by the generation tabs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+if TYPE_CHECKING:
+    from modules.web.ui import fields
+
+Updates = dict[Any, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """widgets: field name -> widget; the names are those that `fields` makes requests of."""
+
+    widgets: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.widgets[name]
+
+    def __iter__(self) -> Iterator[Any]:
+        """The widgets."""
+        return iter(self.widgets.values())
+
+    def read(self, data: Mapping[Any, Any]) -> dict[str, Any]:
+        """Field name -> value, from what Gradio hands over (widget -> value)."""
+        return {name: data[widget] for name, widget in self.widgets.items()}
+
+    def fill(self, pasted: fields.Pasted) -> Updates:
+        """Put pasted values into the form; the override settings are replaced by the pasted ones. What the form has no
+        widget for is left out.
+        """
+        texts, widgets = list(pasted.overrides), self.widgets
+        known = {name: value for name, value in pasted.values.items() if name in widgets}
+        filled: Updates = {widgets[name]: gr.update(value=value) for name, value in known.items()}
+        return filled | {widgets["override_settings"]: gr.update(choices=texts, value=texts, visible=bool(texts))}

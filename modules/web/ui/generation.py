@@ -1,0 +1,173 @@
+"""What the generation tabs have in common: the widgets joined with the screen, and what their buttons do.
+
+`txt2img` and `img2img` build their widgets, name how a request is made of the form and who takes it; `wire` connects
+everything; jobs are shown by `screen`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from modules.core.errors import EaselError
+from modules.prompts import importing
+from modules.web.ui import fields, markup, rows
+from modules.web.ui.form import Form, Updates
+from modules.web.ui.gallery import Toolbar
+from modules.web.ui.results import Result
+from modules.web.ui.screen import Buttons, Panel, Screen
+
+if TYPE_CHECKING:
+    from modules.samplers.catalog import Catalog
+    from modules.web.services import Services
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+SWAP = "(width, height) => [height, width]"
+RANDOM = "() => -1"
+CLEAR = "(prompt, negative) => window.confirm('Delete both prompts?') ? ['', ''] : [prompt, negative]"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tools:
+    """Small buttons, counters and the group that "Extra" opens."""
+
+    paste: gr.Button
+    clear: gr.Button
+    swap: gr.Button
+    random_seed: gr.Button
+    reuse_seed: gr.Button
+    random_subseed: gr.Button
+    reuse_subseed: gr.Button
+    extras: gr.Group
+    counter: gr.HTML
+    negative_counter: gr.HTML
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tab:
+    """A generation tab. `notice` is the panel shown while there is no checkpoint; submit: form values -> job id, raises
+    EaselError.
+    """
+
+    notice: gr.HTML
+    form: Form
+    tools: Tools
+    screen: Screen
+    submit: Callable[[Mapping[str, Any]], str]
+
+
+def make_screen(services: Services, kind: str, main: Buttons, shown: tuple[Panel, Toolbar]) -> Screen:
+    """Join the buttons and the panel, with the session's states."""
+    return Screen(
+        services=services,
+        kind=kind,
+        buttons=main,
+        panel=shown[0],
+        bar=shown[1],
+        job=gr.State(None),
+        result=gr.State(None),
+        selected=gr.State(0),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Actions:
+    """What the buttons do; every handler takes values and returns (or streams) updates by widget."""
+
+    services: Services
+    catalog: Catalog
+    tab: Tab
+
+    async def generate(self, data: Mapping[Any, Any]) -> AsyncIterator[Updates]:
+        """Queue what the form says and follow it; what is wrong with the form is said in the log."""
+        try:
+            job_id = await asyncio.to_thread(self.tab.submit, self.tab.form.read(data))
+        except EaselError as error:
+            yield {self.tab.screen.panel.log: markup.error(str(error))}
+            return
+        async for updates in self.tab.screen.show(job_id):
+            yield updates
+
+    def pasted(self, text: str) -> fields.Pasted:
+        """An infotext, also of another program, as fields of the form."""
+        return fields.paste(
+            importing.parse(text),
+            registry=self.services.options.registry,
+            current=self.services.options.snapshot(),
+            catalog=self.catalog,
+        )
+
+    def paste(self, prompt: str | None, result: Result | None, selected: int) -> Updates:
+        """Spread the infotext in the prompt box over the form, or the shown picture's where the box is empty."""
+        text = (prompt or "").strip() or (result.infotext(selected) if result else "")
+        words = self.tab.screen.panel.log
+        if not text:
+            return {words: markup.note("No parameters to take: the prompt is empty and nothing was made yet.")}
+        pasted = self.pasted(text)
+        return self.tab.form.fill(pasted) | {words: "".join(markup.note(remark) for remark in pasted.notes)}
+
+    def send(self, text: str | None) -> Updates:
+        """Parameters sent from another tab; options send_seed and send_size decide whether those go along."""
+        pasted = self.pasted(text or "")
+        options = self.services.options.snapshot()
+        unwanted = [
+            *(() if options["send_seed"] else (*fields.SEED_FIELDS, "subseed_show")),
+            *(() if options["send_size"] else fields.SIZE_FIELDS),
+        ]
+        return self.tab.form.fill(dataclasses.replace(pasted, values=fields.without(pasted.values, unwanted)))
+
+    def reuse_seed(self, result: Result | None, selected: int) -> int:
+        """The seed of the shown picture, -1 where there is none."""
+        return result.seed(selected) if result else -1
+
+    def reuse_subseed(self, result: Result | None, selected: int) -> int:
+        """The variation seed of the shown picture, -1 where there is none."""
+        return result.subseed(selected) if result else -1
+
+    def count(self, text: str | None) -> str:
+        """The token counter's text."""
+        return markup.token_counter(*self.services.count_tokens(text or ""))
+
+    def show_extras(self, ticked: bool) -> Updates:
+        """ "Extra" opens the variation widgets."""
+        return {self.tab.tools.extras: gr.update(visible=ticked)}
+
+    def names(self) -> Updates:
+        """The samplers to offer, for a page just opened (option hide_samplers may have changed)."""
+        return {self.tab.form["sampler"]: gr.update(choices=rows.sampler_names(self.services, self.catalog))}
+
+
+def wire(actions: Actions, page: gr.Blocks) -> None:
+    """Connect the tab's widgets with their handlers."""
+    tab, form, tools = actions.tab, actions.tab.form, actions.tab.tools
+    screen = tab.screen
+    screen.wire()
+    opened = page.load(screen.reopen, None, screen.outputs, **QUIET)
+    page.load(actions.names, None, [form["sampler"]], **QUIET)
+    run = screen.buttons.generate.click(actions.generate, set(form), screen.outputs, cancels=[opened], **QUIET)
+    run.failure(screen.rest, None, screen.outputs, **QUIET)
+    wire_tools(actions)
+    for text, counter in ((form["prompt"], tools.counter), (form["negative_prompt"], tools.negative_counter)):
+        # at most one count is under way, and the last text is always counted
+        text.change(actions.count, [text], [counter], trigger_mode="always_last", **QUIET)
+
+
+def wire_tools(actions: Actions) -> None:
+    """The small buttons; those that need no server run in the browser."""
+    form, tools, screen = actions.tab.form, actions.tab.tools, actions.tab.screen
+    everything = [*form, screen.panel.log]
+    tools.paste.click(actions.paste, [form["prompt"], screen.result, screen.selected], everything, **QUIET)
+    both = [form["prompt"], form["negative_prompt"]]
+    tools.clear.click(None, both, both, js=CLEAR, **QUIET)
+    sizes = [form["width"], form["height"]]
+    tools.swap.click(None, sizes, sizes, js=SWAP, **QUIET)
+    tools.random_seed.click(None, None, [form["seed"]], js=RANDOM, **QUIET)
+    tools.random_subseed.click(None, None, [form["subseed"]], js=RANDOM, **QUIET)
+    picture = [screen.result, screen.selected]
+    tools.reuse_seed.click(actions.reuse_seed, picture, [form["seed"]], **QUIET)
+    tools.reuse_subseed.click(actions.reuse_subseed, picture, [form["subseed"]], **QUIET)
+    form["subseed_show"].change(actions.show_extras, [form["subseed_show"]], [tools.extras], **QUIET)

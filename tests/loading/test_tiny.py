@@ -1,0 +1,114 @@
+"""Tiny autoencoders: files in the original layout give what their layers say; the checkpoint's own file comes first."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from modules.core.errors import EaselError
+from modules.generate.request import Txt2Img
+from modules.loading.families import TABLE
+from modules.loading.tiny import TinyFiles
+from tests.generate.test_run import SMALL, far
+from tests.studio import Bench, Silent
+
+SD1 = next(row for row in TABLE if row.id == "sd1")
+CPU = torch.device("cpu")
+
+
+class Block(nn.Module):
+    """TAESD's residual block, written as its authors lay it out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = [nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()]
+        self.conv = nn.Sequential(*layers, nn.Conv2d(64, 64, 3, padding=1))
+        self.fuse = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        fused: Tensor = self.fuse(self.conv(x) + x)
+        return fused
+
+
+class Clamp(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(x / 3) * 3
+
+
+def _conv(inputs: int, outputs: int, **options: bool | int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1, **options)
+
+
+def original_decoder(channels: int = 4) -> nn.Sequential:
+    layers: list[nn.Module] = [Clamp(), _conv(channels, 64), nn.ReLU()]
+    for _ in range(3):
+        layers += [Block(), Block(), Block(), nn.Upsample(scale_factor=2), _conv(64, 64, bias=False)]
+    return nn.Sequential(*layers, Block(), _conv(64, 3))
+
+
+def original_encoder(channels: int = 4) -> nn.Sequential:
+    layers: list[nn.Module] = [_conv(3, 64), Block()]
+    for _ in range(3):
+        layers += [_conv(64, 64, stride=2, bias=False), Block(), Block(), Block()]
+    return nn.Sequential(*layers, _conv(64, channels))
+
+
+def written(network: nn.Module, path: Path) -> nn.Module:
+    path.parent.mkdir(exist_ok=True)
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(state, path) if path.suffix == ".safetensors" else torch.save(state, path)
+    return network
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".pth"])
+def test_layers_are_read_in_their_places(tmp_path: Path, ending: str) -> None:
+    torch.manual_seed(0)
+    files = TinyFiles(tmp_path)
+    decoder = written(original_decoder(), tmp_path / f"taesd_decoder{ending}")
+    encoder = written(original_encoder(), tmp_path / f"taesd_encoder{ending}")
+    latent, pixels = torch.randn(4, 8, 6), torch.rand(3, 64, 48)
+    with torch.inference_mode():
+        decode, encode = files.decode_with(SD1, "any", CPU), files.encode_with(SD1, "any", CPU)
+        assert decode is not None
+        assert encode is not None
+        assert decode(latent).shape == (3, 64, 48)
+        torch.testing.assert_close(decode(latent), decoder(latent[None])[0].clamp(0, 1))
+        torch.testing.assert_close(encode(pixels), encoder(pixels[None])[0], atol=1e-5, rtol=1e-4)
+
+
+def test_the_checkpoints_own_file_wins(tmp_path: Path) -> None:
+    for name in ("taesd_decoder.safetensors", "mine_decoder.pth"):
+        written(original_decoder(), tmp_path / name)
+    files = TinyFiles(tmp_path)
+    assert files.find("decoder", SD1, "mine") == tmp_path / "mine_decoder.pth"
+    assert files.find("decoder", SD1, "other") == tmp_path / "taesd_decoder.safetensors"
+    nameless = dataclasses.replace(SD1, latent=dataclasses.replace(SD1.latent, tiny=""))
+    assert files.find("decoder", nameless, "other") is None
+
+
+def test_a_file_for_other_latents_is_no_decoder(tmp_path: Path) -> None:
+    written(original_decoder(16), tmp_path / "taesd_decoder.safetensors")
+    assert TinyFiles(tmp_path).decode_with(SD1, "any", CPU) is None
+
+
+def test_previews_and_results_can_come_from_it(bench: Bench) -> None:
+    asked, watching = Txt2Img(**SMALL), {"show_progress_type": "TAESD", "show_progress_every_n_steps": 1}
+    with pytest.raises(EaselError, match="taesd_decoder"):
+        bench.make(asked, sd_vae_decode_method="TAESD")
+    path = bench.folder / "VAE-taesd" / "taesd_decoder.safetensors"
+    written(original_decoder(), path)
+    control = Silent(watching=True)
+    bench.make(asked, control, **watching)
+    assert {preview.size for preview in control.previews} == {(64, 64)}
+    tiny = bench.make(asked, sd_vae_decode_method="TAESD")
+    assert "VAE Decoder: TAESD" in tiny["info"]["infotexts"][0]
+    assert far(bench.images(asked)[0], bench.images(asked, sd_vae_decode_method="TAESD")[0]) > 5
+    path.unlink()
+    small = Silent(watching=True)
+    bench.make(asked, small, **watching)
+    assert {preview.size for preview in small.previews} == {(8, 8)}
