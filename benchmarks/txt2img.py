@@ -30,10 +30,13 @@ from modules.generate import run  # noqa: E402
 from modules.generate.moments import Moments  # noqa: E402
 from modules.generate.request import Txt2Img  # noqa: E402
 from modules.generate.studio import Studio  # noqa: E402
+from modules.imaging.inputs import Inputs  # noqa: E402
+from modules.loading.faces import FaceRestorers  # noqa: E402
 from modules.loading.library import Library  # noqa: E402
 from modules.loading.loader import Model  # noqa: E402
 from modules.loading.shelf import Shelf  # noqa: E402
 from modules.loading.tiny import TinyFiles  # noqa: E402
+from modules.loading.upscale.catalog import Upscalers  # noqa: E402
 from modules.networks.apply import Networks  # noqa: E402
 from modules.prompts.styles import StyleBook  # noqa: E402
 from modules.samplers.catalog import builtin  # noqa: E402
@@ -113,6 +116,9 @@ def easel(asked: argparse.Namespace) -> tuple[Studio, Model, Snapshot]:
         networks=Networks(loras=(), hypernetworks=(), embeddings=(), store=store),
         styles=StyleBook(),
         tiny=TinyFiles(folder / "VAE-taesd"),
+        upscalers=Upscalers({}, lambda part: placement),
+        faces=FaceRestorers({}, lambda part: placement),
+        inputs=Inputs(folder / "inputs"),
         version="benchmark",
     )
     options = Snapshot(settings_table.registry()).overlay({"sd_model_checkpoint": asked.checkpoint.name})

@@ -182,6 +182,7 @@ class App:
             shelf=Shelf(
                 placement,
                 residency=residency,
+                for_xl="medvram" if flags.medvram_sdxl and residency == "normal" else None,
                 companions=Companions(text=self.paths.text_encoders, vae=self.paths.vae),
             ),
             moments=Moments(),
@@ -194,6 +195,7 @@ class App:
             styles=self.styles,
             tiny=TinyFiles(self.paths.models / "VAE-taesd"),
             upscalers=self.upscalers,
+            faces=self.faces,
             inputs=self.inputs,
             version=VERSION,
         )
@@ -211,6 +213,7 @@ class App:
             catalog=self.catalog,
             styles=self.styles,
             upscalers=self.upscalers,
+            faces=self.faces,
             version=VERSION,
             studio=lambda: self.studio,
             data=self.paths.data,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +12,15 @@ from PIL import Image
 
 from modules.core.store import Store
 from modules.core.types import JsonObject
-from modules.generate.request import KINDS, Generation
+from modules.generate.request import KINDS, Generation, Img2Img
+from modules.generate.scripts.always_on import soft_inpainting
 from modules.generate.scripts.builtin import scripts
 from modules.generate.scripts.registry import Menus, Scripts
 from modules.generate.scripts.running import Workshop, run_job
 from modules.jobs.cells import Cells
 from modules.settings.options import Snapshot
+from tests.reference.cases import Case
+from tests.reference.test_pictures import request_of
 from tests.studio import Bench, Silent
 
 
@@ -72,3 +76,16 @@ class Stage:
         )
         settings: Snapshot = self.bench.options(options or {})
         return run_job(self.bench.studio, job, settings, control or Silent(), shop, job_id=id)
+
+
+def answered(case: Case, bench: Bench, folder: Path) -> JsonObject:
+    """Our answer to a case of A1111 that runs scripts."""
+    request = request_of(case, bench.studio.inputs)
+    if isinstance(request, Img2Img):
+        soft = soft_inpainting(case.request.get("alwayson_scripts", {}))
+        request = dataclasses.replace(request, soft_inpainting=soft)
+    name = case.request.get("script_name")
+    if not name:
+        return bench.make(request, **case.settings)
+    stage = Stage(bench, folder)
+    return stage.run(stage.row(name, case.request["script_args"], request), options=case.settings)

@@ -18,6 +18,7 @@ from modules.generate.request import Txt2Img
 from modules.generate.save import Album
 from modules.generate.studio import Studio
 from modules.imaging.inputs import Inputs
+from modules.loading.faces import FaceRestorers
 from modules.loading.library import Library
 from modules.loading.shelf import Shelf
 from modules.loading.tiny import TinyFiles
@@ -98,6 +99,10 @@ class Bench:
             styles=StyleBook(root / "models" / "styles.csv" for root in (SHARED, SHIPPED)),
             tiny=TinyFiles(folder / "VAE-taesd"),
             upscalers=Upscalers({}, lambda part: device.choose(use_cpu=["all"])),
+            faces=FaceRestorers(
+                {name: (folder / name,) for name in ("GFPGAN", "Codeformer")},
+                lambda part: device.choose(use_cpu=["all"]),
+            ),
             inputs=Inputs(folder / "inputs"),
             version="test",
         )

@@ -85,7 +85,7 @@ class Moment(Generic[T]):
                 log.exception('%s: its listener for "%s" failed and was passed over.', listener.owner, moment)
 
     def followed(self, then: Callable[[T], None]) -> Moment[T]:
-        """This moment as one piece of work sees it: `then` comes after all listeners, and what it raises comes through."""
+        """This moment as one piece of work sees it: `then` comes after all listeners; what it raises comes through."""
         return _Followed(self, then)
 
     def _keep(self, wanted: Callable[[Listener[T]], bool]) -> None:

@@ -76,6 +76,11 @@ def _refuse_depth(model: Model) -> None:
         raise EaselError(f"{what}, and this version of Easel cannot tell depth. Take another checkpoint.")
 
 
+def is_editing(model: Model) -> bool:
+    """Whether it is shown a picture to edit."""
+    return model.variant == EDITING
+
+
 def is_inpainting(model: Model) -> bool:
     """Whether it is shown a mask."""
     return model.variant == INPAINTING

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from modules.core.types import JsonObject
 from modules.generate.request import KINDS, Generation
+from modules.loading.faces import FaceRestorers
 from modules.loading.library import Library
 from modules.loading.upscale.catalog import Upscalers
 from modules.prompts.styles import StyleBook
@@ -42,6 +43,7 @@ class Desk:
     catalog: Catalog
     styles: StyleBook
     upscalers: Upscalers
+    faces: FaceRestorers
     version: str
     studio: Callable[[], Studio]
     data: Path
@@ -50,9 +52,9 @@ class Desk:
 
     def check(self, request: Generation, settings: Snapshot) -> Plan:
         """The plan of a request. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile."""
-        from modules.generate import plan
+        from modules.generate import plan, restoring
 
-        return plan.make(
+        work = plan.make(
             request,
             settings,
             library=self.library,
@@ -62,6 +64,8 @@ class Desk:
             version=self.version,
             started=datetime.now(),
         )
+        restoring.check(self.faces, work)
+        return work
 
     def asked(self, request: Generation) -> JsonObject:
         """What a client asked for: equal questions under one job id are one job."""

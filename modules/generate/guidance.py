@@ -168,6 +168,12 @@ class GuidedDenoiser:
         self._conditioning = self._fitted(program.at(0))
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """`notes` in A1111's order: it writes how prompts were padded last."""
+        last = {name: value for name, value in self.notes.items() if name.startswith("Pad conds")}
+        return {name: value for name, value in self.notes.items() if name not in last} | last
+
+    @property
     def calls(self) -> int:
         """How often the model was asked."""
         return self._call

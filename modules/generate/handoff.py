@@ -13,6 +13,7 @@ from modules.generate.guidance import GuidedDenoiser, Program
 from modules.generate.plan import Plan
 from modules.generate.studio import Control, Studio
 from modules.loading.loader import Model
+from modules.loading.prediction import Predict
 
 Read = Callable[[Model], Program]
 """What the text encoders of a model say of a batch's prompts, with its networks put on."""
@@ -50,8 +51,8 @@ class Relay:
         wanted = self._work.refiner
         if self._take is not None and wanted is not None and self._share(sigma) >= (wanted.switch_at or 0.0):
             (self.model, program), self._take = self._take(), None
-            trained, whole = levels.trained(self._work, self.model.levels), self._work.options["enable_quantization"]
-            self._guided.hand_over(self.model.predict(trained, whole_times=whole), program)
+            trained = levels.trained(self._work, self.model.levels)
+            self._guided.hand_over(predicting(self.model, self._work, trained), program)
             self._guided.notes |= wanted.facts(self.model.checkpoint)
         return self._guided(x, sigma)
 
@@ -60,6 +61,11 @@ class Relay:
         if self._work.options["refiner_switch_by_sample_steps"]:
             return self._guided.calls / self._work.calls
         return refiner.done(sigma, self._trained)
+
+
+def predicting(model: Model, work: Plan, trained: TrainedLevels) -> Predict:
+    """A model as the plan's sampler asks it."""
+    return model.predict(trained, whole_times=work.options["enable_quantization"], asked=work.sampler.asks)
 
 
 def taking(
@@ -75,7 +81,7 @@ def taking(
         control.text("Loading the refiner")
         # the base model is wanted again for the next batch
         plan = dataclasses.replace(work, checkpoint=studio.library.hashed(wanted.checkpoint), vae=wanted.vae)
-        other = studio.model(plan, others=1)
+        other = studio.model(plan, others=work.models - 1)
         program = read(other)
         other.residency.use("denoiser")
         control.text("")

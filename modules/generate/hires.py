@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from modules.core.errors import Interrupted
-from modules.generate import conditioning, equip, pixels, program, sampling
+from modules.generate import conditioning, equip, moments, pixels, program, sampling
 from modules.generate.guidance import Program
 from modules.generate.hires_plan import FACTOR, Target
 from modules.generate.plan import Plan
@@ -149,11 +149,16 @@ def again(studio: Studio, work: Plan, batch: range, index: int, first: First, co
         return _encoded(other, second, equipped.prompts, batch)
 
     concat = _concat(model, second, latents, enlarged)
-    begin = Beginning(latents=latents, concat=concat, done=0 if first.picture else work.steps[1])
-    prompts = first.prompts or read(model)
-    sample = sampling.sample(studio, model, second, batch, prompts, control, begin, read)
+    event = moments.Enlarged(plan=second, index=index, latents=latents, program=first.prompts or read(model))
+    studio.moments.enlarged.fire(event)
+    begin = Beginning(latents=event.latents, concat=concat, done=0 if first.picture else work.steps[1])
+    sample = sampling.sample(studio, model, second, batch, event.program, control, begin, read)
     extra = joined(first.sample.extra, notes | dict(sample.extra))
-    told = dataclasses.replace(work, notes=tuple(dict.fromkeys((*work.notes, *second.notes))))
+    told = dataclasses.replace(
+        work,
+        notes=tuple(dict.fromkeys((*work.notes, *second.notes))),
+        shows_mask=work.shows_mask or conditioning.is_inpainting(model),
+    )
     return Again(told, dataclasses.replace(sample, extra=extra))
 
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from modules.core.errors import BadRequest, NotFound
+from modules.core.errors import BadRequest, DamagedFile, NotFound
 from modules.generate import course, words
 from modules.generate.course import SCHEDULE, Course, unless
 from modules.generate.request import Txt2Img
@@ -150,8 +150,8 @@ def _resized(width: int, height: int, x: int, y: int) -> Target:
 
 
 def upscaler(name: str | None, pictures: Finder) -> str:
-    """The upscaler of this name in its own spelling; None is `USUAL_MODE`. Raises NotFound(field="hr_upscaler")."""
-    if name is None:
+    """The upscaler of this name in its own spelling; none is `USUAL_MODE`. Raises NotFound(field="hr_upscaler")."""
+    if not name:
         return USUAL_MODE
     wanted = name.strip().casefold()
     for mode in LATENT_MODES:
@@ -198,12 +198,12 @@ def planned(
 ) -> Hires:
     """The second pass of a request after the first one. base: the first one's checkpoint.
 
-    Raises BadRequest, NotFound, DamagedFile.
+    Raises BadRequest, NotFound.
     """
     check(request)
     mode = upscaler(request.hr_upscaler, upscalers)
     wanted = other(request.hr_checkpoint_name)
-    checkpoint = library.find(wanted, field="hr_checkpoint_name") if wanted else None
+    checkpoint = _found(library, wanted) if wanted else None
     if checkpoint and mode in LATENT_MODES:
         check_fit(base, checkpoint)
     way, text = _course(request, options, catalog, first), _words(request, options, styles)
@@ -234,11 +234,18 @@ def planned(
             "Hires schedule type": None if schedule == before else schedule,
             **_told_size(request),
             **unless("Hires steps", request.hr_second_pass_steps, 0),
-            **({} if request.hr_upscaler is None else {"Hires upscaler": mode}),
+            **({"Hires upscaler": mode} if request.hr_upscaler else {}),
         },
         prompts=(text.prompt,) * count,
         negative_prompts=(text.negative_prompt,) * count,
     )
+
+
+def _found(library: Library, name: str) -> Checkpoint:
+    try:
+        return library.find(name, field="hr_checkpoint_name")
+    except DamagedFile as error:
+        raise BadRequest(f"hr_checkpoint_name: {error}", field="hr_checkpoint_name") from error
 
 
 def _course(request: Txt2Img, options: Mapping[str, Any], catalog: Catalog, first: Course) -> Course:

@@ -62,6 +62,8 @@ def begun(
     """
     work = dataclasses.replace(work, shows_mask=conditioning.is_inpainting(model))
     request = work.request
+    if isinstance(request, Img2Img) and conditioning.is_editing(model):
+        work = _editing(work, request.image_cfg_scale)
     if not isinstance(request, Img2Img):
         return work, Start(begin=Beginning(concat=conditioning.blank(model, work, request.batch_size)))
     arranged, hash = _arranged(studio, work, request, keep)
@@ -78,6 +80,12 @@ def begun(
     matched = work.options["img2img_color_correction"]
     begin = Beginning(latents=latents, mask=mask, concat=_batched([each for each in concat if each is not None], work))
     return work, Start(begin=begin, overlays=arranged.overlays, colours=arranged.pictures if matched else ())
+
+
+def _editing(work: Plan, scale: float | None) -> Plan:
+    """The plan of a model that edits pictures: `edited` needs the guess without the prompt at every call."""
+    guidance = work.guidance if scale in (None, 1) else dataclasses.replace(work.guidance, both=True, min_uncond=0.0)
+    return dataclasses.replace(work, image_scale=scale, guidance=guidance)
 
 
 def finished(
@@ -124,6 +132,7 @@ def _arranged(
     for picture in pictures if work.options["save_init_img"] else ():
         hash = hashlib.md5(picture.tobytes(), usedforsecurity=False).hexdigest()
         keep(work, picture, hash)
+    upscale = _upscale(studio, work)
     arranged = inpaint.arranged(
         request,
         pictures,
@@ -131,8 +140,10 @@ def _arranged(
         latent_mask=_opened(studio, request.latent_mask, "latent_mask"),
         size=(work.width, work.height),
         colour=work.options["img2img_background_color"],
-        upscale=_upscale(studio, work),
+        upscale=upscale,
     )
+    if upscale is not None:
+        studio.upscalers.release()
     return arranged, hash
 
 

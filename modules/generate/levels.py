@@ -57,7 +57,7 @@ def route(plan: Plan, levels: TrainedLevels) -> Tail:
     )
     if not levels.bends and float(every[0]) > levels.highest * (1 + CLOSE):
         raise BadRequest(
-            f"This schedule starts at noise level {float(every[0]):.4g}, but the model's highest is {levels.highest:.4g}. "
+            f"This schedule starts at noise level {float(every[0]):.4g}; the model's highest is {levels.highest:.4g}. "
             "Choose another schedule, such as Simple, and leave sigma max at 0.",
             field="scheduler",
         )

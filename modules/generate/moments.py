@@ -152,6 +152,16 @@ class Sampled:
 
 
 @dataclasses.dataclass(kw_only=True)
+class Enlarged:
+    """Hires fix is about to go over the enlarged latents (B, C, H, W); plan is that of the second pass. [before_hr]"""
+
+    plan: Plan
+    index: int
+    latents: Tensor
+    program: Program
+
+
+@dataclasses.dataclass(kw_only=True)
 class Decoded:
     """Pixels of a batch, each (3, H, W) in 0..1. [postprocess_batch, postprocess_batch_list]"""
 
@@ -227,6 +237,7 @@ class Moments:
     guided: Moment[Guided] = dataclasses.field(default_factory=lambda: Moment("guided"))
     mask_blending: Moment[MaskBlending] = dataclasses.field(default_factory=lambda: Moment("mask_blending"))
     sampled: Moment[Sampled] = dataclasses.field(default_factory=lambda: Moment("sampled"))
+    enlarged: Moment[Enlarged] = dataclasses.field(default_factory=lambda: Moment("enlarged"))
     decoded: Moment[Decoded] = dataclasses.field(default_factory=lambda: Moment("decoded"))
     picture_ready: Moment[PictureReady] = dataclasses.field(default_factory=lambda: Moment("picture_ready"))
     overlaying: Moment[Overlaying] = dataclasses.field(default_factory=lambda: Moment("overlaying"))

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from modules.core.errors import BadRequest
 from modules.core.noise import MAX_SEED, Seeds
-from modules.generate import course, hires_plan, inpaint, refiner, words
+from modules.generate import course, hires_plan, inpaint, refiner, restoring, words
 from modules.generate.course import Course, flag, unless
 from modules.generate.guidance import GuidancePolicy
 from modules.generate.hires_plan import Finder, Hires
@@ -41,9 +41,9 @@ class Plan:
     its order, those before and behind what is said of networks. strength 0..1: how much of a given picture may change
     (None: none is given); exact_steps: as many steps as asked for are done, whatever the strength. shows_mask: an
     inpainting model, which is shown what may change; picture_hash: of the last picture given, where those are saved;
-    image_scale: how closely a model that edits pictures keeps to the one given. hires: the second pass, if there is
-    one to come; in the plan of a second pass earlier_calls are the model calls of the first, and scene is the size
-    (width, height) that a model is told where it is not the picture's.
+    image_scale: how closely a model that edits pictures keeps to the one given. restorer: of faces, if any. hires: the
+    second pass, if there is one to come; in the plan of a second pass earlier_calls are the model calls of the first,
+    and scene is the size (width, height) that a model is told where it is not the picture's.
     """
 
     request: Generation
@@ -72,6 +72,7 @@ class Plan:
     vae: VaeFile | None = None
     opening: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     tiling: bool = False
+    restorer: str | None = None
     shows_mask: bool = False
     picture_hash: str | None = None
     image_scale: float | None = None
@@ -196,6 +197,7 @@ def make(
         strength=request.denoising_strength if over_picture else None,
         exact_steps=options["img2img_fix_steps"],
         tiling=options["tiling"] if request.tiling is None else request.tiling,
+        restorer=restoring.restorer(request.restore_faces, options),
         hires=hires,
         refiner=refiner.asked(request, options, checkpoint, library),
         opening=hires.facts if hires else {},

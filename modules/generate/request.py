@@ -37,6 +37,7 @@ class Generation:
     cfg_scale: float = 7.0
     width: int = 512
     height: int = 512
+    restore_faces: bool | None = None
     tiling: bool | None = None
     denoising_strength: float | None = None
     refiner_checkpoint: str | None = None

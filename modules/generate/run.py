@@ -12,7 +12,20 @@ from torch import Tensor
 
 from modules.core.errors import EaselError
 from modules.core.types import JsonObject
-from modules.generate import equip, hires, hires_plan, img2img, moments, pixels, plan, program, sampling, soft
+from modules.generate import (
+    equip,
+    hires,
+    hires_plan,
+    hypertiled,
+    img2img,
+    moments,
+    pixels,
+    plan,
+    program,
+    restoring,
+    sampling,
+    soft,
+)
 from modules.generate.guidance import Program
 from modules.generate.handoff import Read
 from modules.generate.plan import Plan
@@ -29,12 +42,12 @@ def make(studio: Studio, request: Generation, options: Mapping[str, Any], contro
     Interrupted work keeps what is there. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile, EaselError.
     """
     studio = soft.listening(studio, request)
-    work = _planned(studio, request, options)
+    work = hypertiled.told(_planned(studio, request, options))
     control.text("Loading the model")
     model = studio.model(work, others=work.models - 1)
     control.text("")
     control.begin(batches=work.request.n_iter, steps=hires.steps(work))
-    with torch.inference_mode():
+    with torch.inference_mode(), hypertiled.cut(studio, work) as studio:
         work, start = img2img.begun(studio, model, work, album.add_input)
         for index, batch in enumerate(work.batches()):
             if control.interrupted:
@@ -56,11 +69,16 @@ def make(studio: Studio, request: Generation, options: Mapping[str, Any], contro
                 work, sample = hires.again(studio, work, batch, index, first, control, album.aside)
             decoded = _decoded(studio, sample.model, work, index, sample.latents)
             for number, picture in zip(batch, decoded, strict=True):
-                extra, image = {**sample.extra, **pixels.decoder_note(work)}, _finished(studio, work, number, picture)
+                extra, image = {**sample.extra, **pixels.decoder_note(work)}, to_image(picture)
+                if work.restorer and work.options["save_images_before_face_restoration"]:
+                    album.aside(work, number, image, extra, "-before-face-restoration")
+                image = _finished(studio, work, number, image)
                 done = img2img.finished(studio, work, start, number, image, extra, album)
                 album.add(work, number, done.image, extra, complete=sample.complete)
                 img2img.add_masks(work, number, done, extra, album)
     work = dataclasses.replace(work, notes=(*work.notes, *model.vae.told()))
+    if work.hires and not work.hires.latent:
+        studio.upscalers.release()
     result = album.close(work)
     studio.moments.finished.fire(moments.Finished(plan=work, result=result))
     return result
@@ -161,7 +179,9 @@ def _decoded(studio: Studio, model: Model, work: Plan, index: int, latents: Tens
     return decoded.pixels
 
 
-def _finished(studio: Studio, work: Plan, number: int, pixels: Tensor) -> Image.Image:
-    ready = moments.PictureReady(plan=work, index=number, image=to_image(pixels))
+def _finished(studio: Studio, work: Plan, number: int, image: Image.Image) -> Image.Image:
+    """With its faces restored, and what listeners made of it."""
+    image = restoring.restored(studio.faces, work, image)
+    ready = moments.PictureReady(plan=work, index=number, image=image)
     studio.moments.picture_ready.fire(ready)
     return ready.image

@@ -16,7 +16,7 @@ from modules.core.errors import Interrupted
 from modules.core.noise import PictureNoise
 from modules.core.process import TrainedLevels
 from modules.core.types import GuidedDenoise, PathNoise, StepNoise
-from modules.generate import handoff, levels, moments, plan, previews
+from modules.generate import edited, handoff, levels, moments, plan, previews
 from modules.generate.guidance import GuidedDenoiser, Program
 from modules.generate.masked import After, Before, Kept
 from modules.generate.plan import Plan
@@ -81,8 +81,9 @@ def sample(
         model=model,
     )
     studio.moments.sampling.fire(event)
+    predict = handoff.predicting(model, work, trained)
     guided = GuidedDenoiser(
-        model.predict(trained, whole_times=work.options["enable_quantization"]),
+        predict,
         event.program,
         work.guidance,
         calls=work.calls,
@@ -98,7 +99,7 @@ def sample(
     try:
         if len(event.sigmas) > 1:
             latents = work.sampler.run(
-                _keeping(relay, kept, work),
+                _keeping(edited.steered(relay, predict, event.program, work.image_scale), kept, work),
                 event.x,
                 event.sigmas,
                 process=model.process,
@@ -115,7 +116,7 @@ def sample(
     studio.moments.sampled.fire(sampled)
     own = {name: work.options[key] for name, key in model.family.notes.items()}
     return Sample(
-        latents=sampled.latents, extra={**work.extra, **own, **guided.notes}, complete=complete, model=relay.model
+        latents=sampled.latents, extra={**work.extra, **own, **guided.facts}, complete=complete, model=relay.model
     )
 
 
@@ -128,7 +129,7 @@ def _first(studio: Studio, model: Model, work: Plan, begin: Beginning, noise: Te
     if begin.latents is None:
         return levels.alone(work, noise, route.sigmas, model.process)
     noise = noise * plan.noise_multiplier(work.request, work.options)
-    extra = work.options["img2img_extra_noise"]
+    extra: float = work.options["img2img_extra_noise"]
     if not extra:
         return levels.noised(work, begin.latents, noise, route, model.process)
     event = moments.ExtraNoise(

@@ -40,8 +40,8 @@ LABELS = (
 @dataclasses.dataclass(frozen=True)
 class Soft:
     """bias: shifts keeping to early (above 1) or late steps; strength: how much partly masked parts keep; boost: of
-    the contrast that mixing loses, 1 = none; influence 0..1: of the mask on the last mixing; threshold: of difference at
-    which half of the old pixels go; contrast: how sudden that is.
+    the contrast that mixing loses, 1 = none; influence 0..1: of the mask on the last mixing; threshold: of difference
+    at which half of the old pixels go; contrast: how sudden that is.
     """
 
     bias: float = 1
@@ -145,10 +145,12 @@ def blended(old: Tensor, new: Tensor, share: Tensor, *, boost: float) -> Tensor:
     wide = torch.float32 if mixed.device.type == "mps" else torch.float64
 
     def length(latents: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(latents, dim=1, keepdim=True).to(wide)
+        found: Tensor = torch.linalg.vector_norm(latents, dim=1, keepdim=True).to(wide)
+        return found
 
     wanted = (length(old) ** boost * (1 - share) + length(new) ** boost * share) ** (1 / boost)
-    return mixed * (wanted / (length(mixed) + 0.00001)).to(mixed.dtype)
+    factor: Tensor = wanted / (length(mixed) + 0.00001)
+    return mixed * factor.to(mixed.dtype)
 
 
 def changes(distance: NDArray[np.float32], mask: NDArray[np.float32], soft: Soft) -> Floats:
@@ -158,7 +160,7 @@ def changes(distance: NDArray[np.float32], mask: NDArray[np.float32], soft: Soft
     smooth = weighted_mean(smooth, kernel, between=(0.25, 0.75)).astype(np.float32)
     keeps = 0.5 * (1 - soft.influence) + (1 - mask ** (soft.strength / 2)) * soft.influence
     half = soft.threshold * (keeps / (1.00001 - keeps))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         old = 1 / (1 + np.nan_to_num(smooth / half, nan=0.0) ** soft.contrast)
     result: Floats = 1 - old**3 * (old * (6 * old - 15) + 10)  # Perlin's smoother step
     return result

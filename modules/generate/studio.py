@@ -12,6 +12,8 @@ from PIL import Image
 from modules.generate.moments import Moments
 from modules.generate.plan import Plan
 from modules.imaging.inputs import Inputs
+from modules.loading import vae
+from modules.loading.faces import FaceRestorers
 from modules.loading.library import Library
 from modules.loading.loader import Model
 from modules.loading.shelf import Shelf
@@ -50,6 +52,7 @@ class Studio:
     styles: StyleBook
     tiny: TinyFiles
     upscalers: Upscalers
+    faces: FaceRestorers
     inputs: Inputs
     version: str
     clock: Callable[[], datetime] = datetime.now
@@ -66,6 +69,7 @@ class Studio:
             vae=work.vae,
             keep_vaes=options["sd_vae_checkpoint_cache"],
         )
+        model.vae.wider = vae.wider(options)
         for part in (model.unet, model.vae.network):
             tile(part, work.tiling)
         return model

@@ -55,9 +55,8 @@ def _with_brightness(colours: Pixels, brightness: Pixels) -> Pixels:
     luma = (rgb @ _LUMA)[..., None]
     low, high = rgb.min(axis=-1, keepdims=True), rgb.max(axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        raised = luma + (rgb - luma) * luma / (luma - low)
-        lowered = luma + (rgb - luma) * (1 - luma) / (high - luma)
-    rgb = np.where(high > 1, lowered, np.where(low < 0, raised, rgb))
+        rgb = np.where(low < 0, luma + (rgb - luma) * luma / (luma - low), rgb)
+        rgb = np.where(high > 1, luma + (rgb - luma) * (1 - luma) / (high - luma), rgb)
     levels: Pixels = (np.clip(np.nan_to_num(rgb), 0, 1) * 255).astype(np.uint8)
     return levels
 

@@ -15,8 +15,8 @@ Floats = NDArray[np.float64]
 
 
 def gaussian_kernel(*, deviation: float, radius: int) -> Floats:
-    """(2 radius + 1, 2 radius + 1): exp(-(d / deviation)^2), brought down so that it is 0 one pixel beyond the radius and
-    1 in the middle.
+    """(2 radius + 1, 2 radius + 1): exp(-(d / deviation)^2), brought down so that it is 0 one pixel beyond the radius
+    and 1 in the middle.
     """
     offsets = np.arange(-radius, radius + 1)
     bell = np.exp(-(offsets[:, None] ** 2 + offsets[None, :] ** 2) / deviation**2)

@@ -36,10 +36,14 @@ class Companion:
     path: Path
     prefix: str
 
-    def weights(self) -> dict[str, Tensor]:
-        """The part's tensors as views of the mapped file. Raises DamagedFile."""
+    def weights(self, *besides: str) -> dict[str, Tensor]:
+        """The part's tensors as views of the mapped file; besides: names that are wanted without the prefix too.
+
+        Raises DamagedFile.
+        """
         every = opening.tensors(self.path)
-        return {name[len(self.prefix) :]: tensor for name, tensor in every.items() if name.startswith(self.prefix)}
+        part = {name[len(self.prefix) :]: tensor for name, tensor in every.items() if name.startswith(self.prefix)}
+        return {**{name: every[name] for name in besides if name in every}, **part}
 
 
 def files(folders: Iterable[Path], beside: Path, *endings: str) -> list[Path]:
@@ -61,7 +65,7 @@ def search(
 def _matches(
     folders: Iterable[Path], beside: Path, mark: str, fits: Callable[[Header, str], bool]
 ) -> Iterator[Companion]:
-    for path in files(folders, beside, ".safetensors"):
+    for path in files(folders, beside, ".safetensors", ".gguf"):
         try:
             facts = opening.header(path)
         except (DamagedFile, OSError):

@@ -14,7 +14,7 @@ from modules.loading.family import ROOTS, UNET, VAE, Family, Latent, Scene, Text
 from modules.loading.header import Header
 from modules.loading.mmdit.rows import ROWS as TRANSFORMERS
 
-__all__ = ["TABLE", "UNET", "VAE", "Family", "Latent", "Scene", "TextTower", "detect", "missing", "obstacle", "space", "variant"]
+__all__ = ["DEPTH", "EDITING", "INPAINTING", "TABLE", "UNET", "VAE", "Family", "Latent", "TextTower"]
 
 INPAINTING, EDITING, DEPTH = "inpainting", "editing", "depth"
 """Variants by what further input channels show: masked picture and mask, the picture to change, its depth."""

@@ -72,11 +72,11 @@ class Family:
 
     marks: name prefixes that must all be present; absent: prefixes that must not. A leading "*" stands for any of
     ROOTS: the denoiser may be alone in its file. build: the function that makes the parts, "module:function" (see
-    `parts.Builder`). wide: its numbers overflow half precision, bfloat16 takes its place. notes: infotext name
-    -> option that only models like it heed. heads: (count, None) where every layer has as many heads, (None, width)
-    where every head has as many channels. prediction: "eps" | "v" | "flow", "" where only the network itself can
-    tell. inputs: input channels of the UNet -> what they make of it ("" = a plain model). ids: what it is told of a
-    scene. limit: why it cannot be loaded yet ("" = it can).
+    `parts.Builder`); autoencoder: the one that makes a VAE of a file of its own. heads: (count, None) where every layer
+    has as many heads, (None, width) where every head has as many channels. prediction: "eps" | "v" | "flow", "" where
+    only the network itself can tell. inputs: input channels of the UNet -> what they make of it ("" = a plain model).
+    ids: what it is told of a scene. wide: its numbers overflow half precision, bfloat16 takes its place. notes: in an
+    infotext, name -> option that only models like it heed. limit: why it cannot be loaded yet ("" = it can).
     """
 
     id: str
@@ -85,6 +85,7 @@ class Family:
     absent: tuple[str, ...] = ()
     latent: Latent
     build: str = "modules.loading.ldm:build"
+    autoencoder: str = "modules.loading.ldm:autoencoder"
     towers: tuple[TextTower, ...] = ()
     heads: tuple[int | None, int | None] = (None, 64)
     prediction: str = "eps"

@@ -41,14 +41,18 @@ def build(source: Source) -> Parts:
 
 
 def ask(denoiser: nn.Module, x: Tensor, time: Tensor, given: Given) -> Tensor:
-    """Call a `UNet2DConditionModel`. Where it expects the embedding of a picture (unCLIP), zeros say: none."""
-    x = x if given.concat is None else torch.cat([x, given.concat.to(x)], dim=1)
+    """Call a `UNet2DConditionModel`. Further input channels, or the embedding of a picture (unCLIP), that it expects
+    and that are not given are zeros; such channels that it does not know are left out.
+    """
     more: dict[str, Any] = {}
-    config = denoiser.config
+    config: Any = denoiser.config
+    if missing := config.in_channels - x.shape[1]:
+        shown = given.concat if given.concat is not None and given.concat.shape[1] == missing else None
+        x = torch.cat([x, x.new_zeros(len(x), missing, *x.shape[2:]) if shown is None else shown.to(x)], dim=1)
     if given.pooled is not None and given.ids is not None:
         more = {"added_cond_kwargs": {"text_embeds": given.pooled.to(x), "time_ids": given.ids.to(x.device)}}
-    elif config.class_embed_type == "projection":  # type: ignore[union-attr]
-        more = {"class_labels": x.new_zeros(len(x), config.projection_class_embeddings_input_dim)}  # type: ignore
+    elif config.class_embed_type == "projection":
+        more = {"class_labels": x.new_zeros(len(x), config.projection_class_embeddings_input_dim)}
     answer: Tensor = denoiser(x, time, encoder_hidden_states=given.context.to(x.dtype), return_dict=False, **more)[0]
     return answer
 
@@ -57,11 +61,12 @@ def probed(denoiser: nn.Module) -> str:
     """What an SD2 UNet predicts, as A1111 finds out: at the noisiest time one that predicts noise gives back what it
     gets, one that predicts velocity does not. Variants with further input channels predict noise.
     """
-    if denoiser.config.in_channels != 4:  # type: ignore
+    config: Any = denoiser.config
+    if config.in_channels != 4:
         return "eps"
     weight = next(denoiser.parameters())
     x = torch.full((1, 4, 8, 8), 0.5, device=weight.device, dtype=weight.dtype)
-    context = x.new_full((1, 2, denoiser.config.cross_attention_dim), 0.5)  # type: ignore
+    context = x.new_full((1, 2, config.cross_attention_dim), 0.5)
     with torch.inference_mode():
         answer = ask(denoiser, x, torch.tensor([999], device=x.device), Given(context=context))
     return "v" if float((answer - x).float().mean()) < -1 else "eps"

@@ -22,7 +22,7 @@ from modules.loading.walking import walk
 
 log = logging.getLogger(__name__)
 
-ENDINGS = (".safetensors", ".ckpt", ".pt")
+ENDINGS = (".safetensors", ".ckpt", ".pt", ".gguf")
 _VAE_ENDINGS = (".vae.safetensors", ".vae.ckpt", ".vae.pt")
 
 

@@ -11,6 +11,8 @@ import importlib
 import importlib.util
 import logging
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -62,9 +64,14 @@ class Model:
 
         return call
 
-    def predict(self, levels: TrainedLevels, *, whole_times: bool = False) -> Predict:
-        """The denoiser of one prompt; levels: the trained ones as the options bend them."""
-        return prediction.KINDS[self.prediction](self.network, levels, whole_times=whole_times)
+    def predict(
+        self, levels: TrainedLevels, *, whole_times: bool = False, asked: Mapping[str, str] = MappingProxyType({})
+    ) -> Predict:
+        """The denoiser of one prompt; levels: the trained ones as the options bend them; asked: the kind in place of
+        another, where a sampler has a way of its own.
+        """
+        kind = prediction.KINDS[asked.get(self.prediction, self.prediction)]
+        return kind(self.network, levels, whole_times=whole_times)
 
 
 def load(checkpoint: Checkpoint, placement: Placement, residency: Residency, companions: Companions = NOWHERE) -> Model:

@@ -1,7 +1,7 @@
 """A model's files, whatever their layout: `header` says what is inside, `tensors` maps it.
 
-.safetensors, pickles (.ckpt, .pt, .bin) and folders in diffusers' layout look the same from here on: names and shapes
-as a single-file checkpoint has them. Called by library, vaes, loader and merging.
+.safetensors, .gguf, pickles (.ckpt, .pt, .bin) and folders in diffusers' layout look the same from here on: names and
+shapes as a single-file checkpoint has them. Called by library, vaes, loader and merging.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modules.core.errors import DamagedFile
-from modules.loading import folders, pickles
+from modules.loading import folders, gguf, pickles
 from modules.loading import header as safetensors
 from modules.loading.header import Header
 
@@ -24,6 +24,8 @@ def header(path: Path) -> Header:
         return folders.header(path)
     if path.suffix.lower() in pickles.ENDINGS:
         return pickles.header(path)
+    if path.suffix.lower() == gguf.ENDING:
+        return gguf.header(path)
     return safetensors.read(path)
 
 
@@ -34,6 +36,8 @@ def tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix.lower() in pickles.ENDINGS:
         pickles.header(path)  # refuses what torch's reader would trip over, with better words
         return pickles.tensors(path)
+    if path.suffix.lower() == gguf.ENDING:
+        return gguf.tensors(path)
     return mapped(path)
 
 

@@ -79,6 +79,21 @@ def denoised_from_v(network: Network, levels: TrainedLevels, *, whole_times: boo
     return predict
 
 
+def denoised_from_stepwise_v(network: Network, levels: TrainedLevels, *, whole_times: bool = False) -> Predict:
+    """As `denoised_from_v`, but between two trained times the noise in x is worked out with the level of the lower one:
+    what A1111's UniPC does, which alone asks at such times in scaled coordinates.
+    """
+
+    def predict(x: Tensor, sigma: Tensor, given: Given) -> Tensor:
+        time = levels.time_at(sigma, whole=whole_times)
+        kept = levels.kept[int(time + 1e-3)].to(sigma)
+        scaled = x * (1 / (sigma**2 + 1) ** 0.5)
+        v = network(scaled, time.to(x.device).expand(x.shape[0]), given)
+        return x - (v.to(x.dtype) * kept**0.5 + scaled * (1 - kept) ** 0.5) * sigma
+
+    return predict
+
+
 TICKS = 1000
 """A network of rectified flow is told sigma * TICKS."""
 
@@ -102,5 +117,10 @@ class Kind(Protocol):
     def __call__(self, network: Network, levels: TrainedLevels, *, whole_times: bool = False) -> Predict: ...
 
 
-KINDS: Mapping[str, Kind] = {"eps": denoised_from_eps, "v": denoised_from_v, "flow": denoised_from_flow}
-"""By what the network predicts."""
+KINDS: Mapping[str, Kind] = {
+    "eps": denoised_from_eps,
+    "v": denoised_from_v,
+    "stepwise v": denoised_from_stepwise_v,
+    "flow": denoised_from_flow,
+}
+"""By what the network predicts; "stepwise v" is a sampler's way to ask one that predicts velocity."""

@@ -21,10 +21,22 @@ log = logging.getLogger(__name__)
 
 
 class Shelf:
-    """Loads models when they are asked for. Used by one worker thread. companions: where their missing parts may lie."""
+    """Loads models when they are asked for. Used by one worker thread.
 
-    def __init__(self, placement: Placement, *, residency: str = "normal", companions: Companions = NOWHERE) -> None:
+    residency: see `Residency`; for_xl: that of the SDXL line, if it is another; companions: where parts may lie that a
+    file lacks.
+    """
+
+    def __init__(
+        self,
+        placement: Placement,
+        *,
+        residency: str = "normal",
+        for_xl: str | None = None,
+        companions: Companions = NOWHERE,
+    ) -> None:
         self.placement = placement
+        self._for_xl = for_xl or residency
         self._companions = companions
         self._residency = residency
         self._models: OrderedDict[tuple[str, int, int], Model] = OrderedDict()
@@ -39,7 +51,8 @@ class Shelf:
         found = self._models.pop(key, None)
         self._make_room(keep)
         if found is None:
-            residency = Residency(self._residency, self.placement.device)
+            large = (checkpoint.family or "").startswith("sdxl")
+            residency = Residency(self._for_xl if large else self._residency, self.placement.device)
             found = loader.load(checkpoint, self.placement, residency, self._companions)
         else:
             found.residency.enter()

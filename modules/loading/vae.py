@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from modules.core.errors import EaselError
 from modules.loading.families import Latent
 
 log = logging.getLogger(__name__)
@@ -20,13 +23,15 @@ class Vae:
     """An AutoencoderKL and the scale of the latent space it serves.
 
     base: the checkpoint's own network while a separate file's is in its place; file: what that file is known by;
-    remarks: what the user should know of the work since `told` was last called.
+    wider: the number format that it is moved to, for good, where it overflows, None: it is not; remarks: what the user
+    should know of the work since `told` was last called.
     """
 
     network: nn.Module
     latent: Latent
     base: nn.Module | None = None
     file: object = None
+    wider: torch.dtype | None = torch.float32
     remarks: list[str] = dataclasses.field(default_factory=list)
 
     def put(self, network: nn.Module | None, file: object) -> None:
@@ -43,12 +48,11 @@ class Vae:
         return remarks
 
     def decode(self, latent: Tensor) -> Tensor:
-        """One latent (C, H, W) -> pixels (3, 8H, 8W), float32 in 0..1.
-
-        A VAE that overflows in half precision is moved to float32 for good, and the picture decoded again.
+        """One latent (C, H, W) -> pixels (3, 8H, 8W), float32 in 0..1. Raises EaselError where it overflows and may not
+        be moved to a wider format.
         """
         pixels = self._decode(latent)
-        if not torch.isfinite(pixels).all() and self._dtype() in (torch.float16, torch.bfloat16):
+        if not torch.isfinite(pixels).all():
             self._widen()
             pixels = self._decode(latent)
         return ((pixels + 1) / 2).clamp(0, 1)
@@ -60,16 +64,20 @@ class Vae:
         without it the same request makes the same picture. Overflow in half precision: as in `decode`.
         """
         latent = self._encode(pixels)
-        if not torch.isfinite(latent).all() and self._dtype() in (torch.float16, torch.bfloat16):
+        if not torch.isfinite(latent).all():
             self._widen()
             latent = self._encode(pixels)
         return latent
 
     def _widen(self) -> None:
-        remark = f"The VAE overflowed in {str(self._dtype()).removeprefix('torch.')} and runs in float32 from now on."
+        now = self._dtype()
+        overflowed = f"The VAE overflowed in {_name(now)}"
+        if self.wider is None or self.wider == now or now == torch.float32:
+            raise EaselError(f"{overflowed}. Turn auto_vae_precision on in Settings, or start with --no-half-vae.")
+        remark = f"{overflowed} and runs in {_name(self.wider)} from now on."
         log.warning("%s", remark)
-        self.remarks.append(f"{remark} --no-half-vae does so from the start.")
-        self.network.to(torch.float32)
+        self.remarks.append(f"{remark} --no-half-vae computes it in float32 from the start.")
+        self.network.to(self.wider)
 
     def _encode(self, pixels: Tensor) -> Tensor:
         moments = self.network.encode((pixels.to(self._device(), self._dtype()) * 2 - 1).unsqueeze(0))  # type: ignore[operator]
@@ -86,6 +94,17 @@ class Vae:
 
     def _device(self) -> torch.device:
         return next(self.network.parameters()).device
+
+
+def wider(options: Mapping[str, Any]) -> torch.dtype | None:
+    """What these options let a VAE be moved to where it overflows."""
+    if options["auto_vae_precision_bfloat16"]:
+        return torch.bfloat16
+    return torch.float32 if options["auto_vae_precision"] else None
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def to_image(pixels: Tensor) -> Image.Image:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+
 import torch
 from torch import nn
 
 from modules.core.device import Placement
 from modules.core.errors import DamagedFile
-from modules.loading import ldm, ldm_names, opening
+from modules.loading import ldm_names, opening
 from modules.loading.families import VAE, Family
 from modules.loading.header import Header, TensorInfo
 from modules.loading.parts import Source, Weights
-from modules.loading.vaes import VaeFile
+from modules.loading.vaes import FIRSTS, VaeFile
 
 
 def read(file: VaeFile, family: Family, placement: Placement, home: torch.device) -> nn.Module:
@@ -22,14 +24,17 @@ def read(file: VaeFile, family: Family, placement: Placement, home: torch.device
     weights = {VAE + name: tensor for name, tensor in named(opening.tensors(file.path)).items()}
     infos = {name: TensorInfo("", tuple(tensor.shape)) for name, tensor in weights.items()}
     header = Header(file.path, infos, {})
-    channels = header.shape(VAE + "decoder.conv_in.weight")[1]
+    first = next(name for name in FIRSTS if VAE + name in infos or name == FIRSTS[-1])
+    channels = header.shape(VAE + first)[1]
     if channels != family.latent.channels:
         raise DamagedFile(
             f"{file.name}: this VAE is for latents of {channels} channels; {family.title} has {family.latent.channels}."
         )
     source = Source(header=header, family=family, weights=weights, placement=placement, home=home)
     try:
-        return ldm.autoencoder(source)
+        module, _, function = family.autoencoder.partition(":")
+        made: nn.Module = getattr(importlib.import_module(module), function)(source)
+        return made
     except (KeyError, StopIteration, RuntimeError, ValueError) as error:
         raise DamagedFile(f"{file.name}: not a complete VAE ({error}).") from error
 

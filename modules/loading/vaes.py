@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 ENDINGS = (".safetensors", ".ckpt", ".pt")
 BESIDE_ENDINGS = tuple(f".vae{ending}" for ending in ENDINGS)
 """Among checkpoints, files with these endings are VAEs."""
+FIRSTS = ("decoder.conv1.weight", "decoder.conv_in.weight")
+"""A VAE's first tensor on the way to pixels: of a video's, of any other."""
 NONE, AUTOMATIC = "None", ("Automatic", "auto")
 """`sd_vae`: the checkpoint's own VAE; the one that belongs to the checkpoint. "auto" is in old settings files."""
 
@@ -160,7 +162,7 @@ def _problem(path: Path) -> str | None:
         facts = opening.header(path)
     except (DamagedFile, OSError) as error:
         return str(error) if path.name in str(error) else f"{path.name}: {error}"
-    if not any(name.endswith("decoder.conv_in.weight") for name in facts.tensors):
+    if not any(name.endswith(FIRSTS) for name in facts.tensors):
         return f"{path.name}: holds no VAE (there is no tensor decoder.conv_in.weight)."
     return None
 

@@ -27,7 +27,7 @@ from modules.networks.files import Digests, Files, NetworkFile
 from modules.networks.hypernetwork import Hypernetwork
 from modules.networks.lora import Network
 from modules.networks.merge import Merge, Target, Term
-from modules.networks.names import TEXT, UNET, Layers
+from modules.networks.names import UNET, Layers
 from modules.prompts import tokens
 from modules.prompts.chunks import CHUNK, TextPolicy, Word, Words, chunked
 from modules.prompts.network_tags import Tag, Wish, wish
@@ -162,7 +162,7 @@ class Networks:
             state.merge.set(terms)
         finally:
             touched = before | terms.keys()
-            if any(target.layer.component == TEXT for target in touched):
+            if any(target.layer.component != UNET for target in touched):
                 model.text.forget()
 
     def _hook(self, model: Model, state: _State, hypers: Sequence[tuple[Wish, NetworkFile]], notes: list[str]) -> None:
@@ -285,7 +285,7 @@ def _wishes(tags: Sequence[Tag]) -> tuple[dict[str, list[Wish]], list[str]]:
 
 def _collect(terms: dict[Target, list[Term]], network: Network, ask: Wish) -> None:
     for change in network.changes:
-        strength = ask.text if change.layer.component == TEXT else ask.unet
+        strength = ask.unet if change.layer.component == UNET else ask.text
         if not strength:
             continue
         weight = change.weight

@@ -63,6 +63,8 @@ class Embedding:
 
     def misfit(self, widths: Sequence[int]) -> str | None:
         """Why a model with text encoders of these widths cannot use it, in words, or None."""
+        if not widths:
+            return "there is none for this model's kind of text encoder"
         have = [each.shape[-1] for each in self.vectors.values()]
         if have != list(widths):
             sizes = f"its vectors are {_sum(have)} wide, this model's are {_sum(widths)}"

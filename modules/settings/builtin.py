@@ -25,7 +25,8 @@ img2img_background_color upscaler_for_img2img tiling sd_vae_encode_method
 save_to_dirs grid_save_to_dirs directories_filename_pattern directories_max_prompt_words
 save_images_before_highres_fix use_old_hires_fix_width_height hires_fix_use_firstpass_conds
 sd_model_checkpoint sd_checkpoint_cache
-sd_vae sd_vae_decode_method sd_vae_overrides_per_model_preferences sd_vae_checkpoint_cache add_vae_name_to_info add_vae_hash_to_info
+sd_vae sd_vae_decode_method sd_vae_overrides_per_model_preferences sd_vae_checkpoint_cache
+auto_vae_precision auto_vae_precision_bfloat16 add_vae_name_to_info add_vae_hash_to_info
 emphasis comma_padding_backtrack sd3_enable_t5 distilled_cfg_scale
 CLIP_stop_at_last_layers randn_source enable_prompt_comments use_old_emphasis_implementation use_old_scheduling
 eta_ancestral eta_ddim eta_noise_seed_delta s_churn s_tmin s_tmax s_noise sigma_min sigma_max rho
@@ -34,6 +35,7 @@ sd_noise_schedule use_downcasted_alpha_bar no_dpmpp_sde_batch_determinism
 always_discard_next_to_last_sigma sgm_noise_multiplier use_old_karras_scheduler_sigmas skip_early_cond hide_samplers
 s_min_uncond batch_cond_uncond pad_cond_uncond pad_cond_uncond_v0 s_min_uncond_all enable_quantization
 sdxl_clip_l_skip sdxl_crop_top sdxl_crop_left sdxl_refiner_low_aesthetic_score sdxl_refiner_high_aesthetic_score
+hires_fix_refiner_pass refiner_switch_by_sample_steps
 sd_lora sd_hypernetwork extra_networks_default_multiplier
 lora_add_hashes_to_infotext lora_bundled_ti_to_infotext textual_inversion_add_hashes_to_infotext
 add_model_name_to_info add_model_hash_to_info add_version_to_infotext infotext_skip_pasting
@@ -41,12 +43,17 @@ auto_backcompat disable_weights_auto_swap
 live_previews_enable live_previews_image_format show_progress_every_n_steps show_progress_type
 live_preview_content live_preview_refresh_period show_progress_grid
 ESRGAN_tile ESRGAN_tile_overlap DAT_tile DAT_tile_overlap SWIN_tile SWIN_tile_overlap SCUNET_tile SCUNET_tile_overlap
+face_restoration face_restoration_model code_former_weight face_restoration_unload save_images_before_face_restoration
 outdir_extras_samples use_original_name_batch use_upscaler_name_as_suffix postprocessing_disable_in_extras
 postprocessing_operation_order postprocessing_existing_caption_action
+hypertile_enable_unet hypertile_enable_unet_secondpass hypertile_max_depth_unet hypertile_max_tile_unet
+hypertile_swap_size_unet hypertile_enable_vae hypertile_max_depth_vae hypertile_max_tile_vae hypertile_swap_size_vae
 font grid_text_active_color grid_text_inactive_color img_max_size_mp
 return_grid do_not_show_images show_progress_in_title send_seed send_size quicksettings_list gradio_theme
 """
 WORKS = frozenset(_WORKS.split())
+OWN = frozenset({"distilled_cfg_scale"})
+"""Options that A1111 does not have."""
 
 INFOTEXT = {
     "sd_model_checkpoint": "Model hash",
@@ -135,6 +142,8 @@ STEPS = (
 """Postprocessing steps as menus offer them; extensions have others."""
 
 HELP = {
+    "face_restoration_model": "Either needs files on the disk; who asks for faces without them is told which.",
+    "code_former_weight": "0 is the most effect, 1 the least.",
     "ESRGAN_tile": "In pixels of the picture before; 0 takes the whole picture at once.",
     "ESRGAN_tile_overlap": "Tiles are blended over so many pixels; 0 shows seams.",
     "use_original_name_batch": "A picture that came from a file keeps its name; off: a running number.",
@@ -165,6 +174,8 @@ HELP = {
     "sd_vae": "Automatic: the file that bears the checkpoint's name; None: the one inside the checkpoint.",
     "sd_vae_overrides_per_model_preferences": 'A checkpoint\'s own preference is its same-named VAE, or "vae" in its'
     " .json; off: it wins over the choice above.",
+    "auto_vae_precision": "Where its numbers overflow in half precision; off: such a picture is an error.",
+    "auto_vae_precision_bfloat16": "The same, to another 16-bit format: less memory than 32 bits, less exact.",
     "sd_vae_checkpoint_cache": "VAE files kept in memory beside the one in use.",
     "emphasis": 'How "(word:1.3)" acts. Original: weighted, then brought back to the mean from before; No norm: only'
     " weighted; Ignore: brackets are read and do nothing; None: brackets are text.",

@@ -125,7 +125,7 @@ class Flags:
     update_all_extensions: bool = switch("update every extension at the start", note=LATER)
     update_check: bool = switch("look for a newer version at the start", note="Easel asks no server unless told to")
     dump_sysinfo: bool = switch("write a report on the system and exit", note=LATER)
-    medvram_sdxl: bool = switch("--medvram for SDXL models only", note=LATER)
+    medvram_sdxl: bool = switch("--medvram for SDXL models only")
     textual_inversion_templates_dir: str | None = folder(
         "folder of training templates", published="{root}/textual_inversion_templates", note=LATER
     )

@@ -55,12 +55,13 @@ def notes(recipe: Recipe, steps: int) -> dict[str, str]:
 
 
 def sizes(recipe: Recipe) -> str:
-    """The model's dimensions as LDM's configuration file: programs that assume SD1.5's need it beside the file."""
+    """The model's dimensions as LDM's configuration file: programs that assume SD1.5's need it beside the file.
+
+    Raises BadRequest for channels that LDM cannot write down.
+    """
     unet, vae, text = recipe.unet, recipe.vae, recipe.text
     where = [1 << level for level, attends in enumerate(unet.attention) if attends]
-    multiples = [size // unet.channels[0] if size % unet.channels[0] == 0 else size / unet.channels[0]
-                 for size in unet.channels]  # fmt: skip
-    widths = [size // vae.channels[0] for size in vae.channels]
+    multiples, widths = _multiples(unet.channels), _multiples(vae.channels)
     return f"""model:
   target: ldm.models.diffusion.ddpm.LatentDiffusion
   params:
@@ -90,3 +91,10 @@ def sizes(recipe: Recipe) -> str:
     cond_stage_config:
       target: ldm.modules.encoders.modules.FrozenCLIPEmbedder
 """
+
+
+def _multiples(channels: tuple[int, ...]) -> list[int]:
+    """Channels by level as multiples of the first, which is the only way LDM has."""
+    if any(each % channels[0] for each in channels):
+        raise BadRequest(f"channels {channels}: Stable Diffusion 1 needs multiples of the first.", field="channels")
+    return [each // channels[0] for each in channels]

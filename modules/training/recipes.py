@@ -33,7 +33,7 @@ class TextSize:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UnetSize:
-    """channels: by level, multiples of 32 and of SD1's 8 heads; attention: on which levels; blocks: a level."""
+    """channels: by level, multiples of 32 and of the first (as LDM writes them); attention: where; blocks: a level."""
 
     channels: tuple[int, ...]
     attention: tuple[bool, ...]
@@ -100,7 +100,7 @@ RECIPES: dict[str, Recipe] = {
             shard=4096,
             vae=VaeSize(channels=(32, 32, 64, 128)),
             text=TextSize(width=128, layers=4),
-            unet=UnetSize(channels=(64, 128, 160), attention=(False, True, True)),
+            unet=UnetSize(channels=(64, 128, 192), attention=(False, True, True), blocks=1),
             vae_stage=Stage(steps=4000, batch=8, rate=1.5e-3, warmup=100, floor=0.02, ema=0.995, decay=0.0),
             text_stage=Stage(steps=1500, batch=64, rate=1e-3, ema=0.99),
             unet_stage=Stage(steps=24000, batch=16, rate=6e-4, warmup=300, floor=0.02, ema=0.999),
@@ -112,7 +112,7 @@ RECIPES: dict[str, Recipe] = {
             shard=4096,
             vae=VaeSize(channels=(32, 64, 64, 128)),
             text=TextSize(width=128, layers=4),
-            unet=UnetSize(channels=(64, 128, 160), attention=(True, True, True)),
+            unet=UnetSize(channels=(64, 128, 128), attention=(False, True, True), blocks=3),
             vae_stage=Stage(steps=5000, batch=64, rate=1e-3, ema=0.998, decay=0.0, bf16=True),
             text_stage=Stage(steps=3000, batch=256, rate=1e-3, ema=0.995),
             unet_stage=Stage(steps=15000, batch=256, rate=1e-3, warmup=500, floor=0.02, ema=0.9995, bf16=True),

@@ -74,6 +74,7 @@ def vae(run: Run) -> bool:
     """Train the autoencoder."""
     models.seeded(run.recipe.seed)
     network = models.vae(run.recipe.vae)
+    autoencoder.quiet(network)
     network.to(memory_format=torch.channels_last)
     return _train(run, "vae", autoencoder.VaeTask(network, _shards(run, PICTURES), run.recipe))
 

@@ -194,3 +194,24 @@ def test_all_moments_of_an_object_and_an_owner_out_of_them_all() -> None:
         moment.add(noting([], 0), owner="stays")
     remove_owner(moments, "leaves")
     assert [moment.owners for moment in all_moments(moments).values()] == [("stays",), ("stays",)]
+
+
+def test_a_followed_moment_is_one_pieces_of_work_alone() -> None:
+    moment: Moment[list[str]] = Moment("testing")
+    moment.add(lambda event: event.append("all"), owner="everybody")
+    own = moment.followed(lambda event: event.append("mine"))
+    heard: list[str] = []
+    own.fire(heard)
+    assert heard == ["all", "mine"]
+    moment.fire(heard)
+    assert heard == ["all", "mine", "all"]
+    assert own
+
+
+def test_what_the_follower_raises_comes_through() -> None:
+    def refuse(event: list[str]) -> None:
+        raise ValueError("no")
+
+    own: Moment[list[str]] = Moment[list[str]]("testing").followed(refuse)
+    with pytest.raises(ValueError, match="no"):
+        own.fire([])

@@ -13,7 +13,6 @@ import pytest
 from modules.core.errors import EaselError
 from modules.core.paths import Paths
 
-
 UPSCALERS = ("ESRGAN", "RealESRGAN", "BSRGAN", "DAT", "HAT", "ScuNET", "SwinIR")
 
 

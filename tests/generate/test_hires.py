@@ -16,6 +16,7 @@ from modules.generate import moments as events
 from modules.generate.hires_plan import Target
 from modules.generate.request import Txt2Img
 from modules.imaging.upscale import LATENT_MODES
+from modules.loading.vae import of_image, to_image
 from tests.studio import Bench, Silent
 
 SMALL: dict[str, Any] = {"prompt": "a cat", "steps": 3, "width": 64, "height": 64, "seed": 5}
@@ -95,7 +96,7 @@ def test_a_strength_of_nothing_gives_the_first_pass_enlarged(bench: Bench, sampl
     enlarged = bench.images(Txt2Img(**asked), control)[0]
     first = bench.images(Txt2Img(**{**SMALL, "sampler_name": sampler}))[0]
     again = bench.studio.shelf.get(bench.library.find("tiny-sd1")).vae
-    through = hires.to_image(again.decode(again.encode(hires.of_image(first))).detach())
+    through = to_image(again.decode(again.encode(of_image(first))).detach())
     assert far(enlarged, through) <= 1
 
 
@@ -189,6 +190,23 @@ def test_prompts_that_a_listener_changes_reach_the_second_pass(bench: Bench) -> 
     expected = bench.images(Txt2Img(**{**HIRES, "prompt": "a dog"}))[0]
     assert far(Image.open(changed["pictures"][0]["path"]), expected) == 0
     assert "Hires prompt" not in changed["info"]["infotexts"][0]
+
+
+def test_a_listener_may_change_what_the_second_pass_begins_with(bench: Bench) -> None:
+    seen = []
+
+    def dark(event: events.Enlarged) -> None:
+        seen.append((event.index, tuple(event.latents.shape), event.plan.width))
+        event.latents = torch.zeros_like(event.latents)
+
+    remove = bench.moments.enlarged.add(dark, owner="test")
+    try:
+        changed = bench.images(Txt2Img(**HIRES))[0]
+        bench.make(Txt2Img(**SMALL))
+    finally:
+        remove()
+    assert seen == [(0, (1, 4, 16, 16), 128)]
+    assert far(changed, bench.images(Txt2Img(**HIRES))[0]) > 5
 
 
 @pytest.mark.parametrize(

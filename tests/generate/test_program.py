@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,6 +12,7 @@ from modules.core.errors import BadRequest, EaselError
 from modules.generate import program
 from modules.generate.guidance import Program
 from modules.generate.request import Txt2Img
+from modules.loading.families import TABLE
 from modules.loading.text import TextModel
 from modules.prompts.chunks import TextPolicy
 from modules.prompts.editing import Timeline
@@ -141,3 +145,24 @@ def test_weights_beyond_all_numbers_end_in_a_picture_or_a_message(bench: Bench, 
     else:
         assert pictures == 1
     assert len(bench.images(Txt2Img(**{**SMALL, "steps": 1}))) == 1  # and the next job is none the worse
+
+
+@pytest.mark.parametrize(
+    ("family", "positive", "negative"),
+    [
+        ("sd1", None, None),
+        ("sdxl", (64, 96, 8, 16, 64, 96), (64, 96, 8, 16, 64, 96)),
+        ("sdxl-refiner", (64, 96, 8, 16, 9), (64, 96, 8, 16, 1)),
+    ],
+)
+def test_networks_of_the_sdxl_line_are_told_sizes_crops_and_scores(
+    bench: Bench, family: str, positive: tuple[int, ...] | None, negative: tuple[int, ...] | None
+) -> None:
+    row = next(row for row in TABLE if row.id == family)
+    changes: dict[str, float] = {"sdxl_crop_top": 8, "sdxl_crop_left": 16}
+    changes |= {"sdxl_refiner_high_aesthetic_score": 9.0, "sdxl_refiner_low_aesthetic_score": 1.0}
+    work: Any = SimpleNamespace(width=96, height=64, scene=None, options=bench.options(changes))
+    told = program.told(row, work)
+    assert (None if told is None else tuple(tuple(each.tolist()) for each in told)) == (
+        None if positive is None else (positive, negative)
+    )

@@ -170,6 +170,10 @@ def test_a_model_that_yields_nan_is_an_error_that_says_so(bench: Bench) -> None:
     remove()
 
 
+NOT_ALWAYS = ("extra_noise", "mask_blending", "enlarged", "overlaying")
+"""Moments of work that starts with a picture."""
+
+
 def test_every_moment_comes_once_in_its_place(bench: Bench) -> None:
     """planning .. finished, in the order of the declaration, and a listener's change arrives in the picture."""
     import dataclasses
@@ -182,7 +186,7 @@ def test_every_moment_comes_once_in_its_place(bench: Bench) -> None:
     bench.make(Txt2Img(**{**SMALL, "steps": 1}))
     for remove in removers:
         remove()
-    assert seen == [field.name for field in dataclasses.fields(bench.moments)]
+    assert seen == [field.name for field in dataclasses.fields(bench.moments) if field.name not in NOT_ALWAYS]
 
 
 def test_listeners_change_prompts_and_pictures(bench: Bench) -> None:

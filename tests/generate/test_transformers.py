@@ -12,13 +12,19 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from modules.generate.request import Txt2Img
+from modules.core.errors import BadRequest, EaselError
+from modules.generate.request import Img2Img, Txt2Img
+from modules.loading import preview
 from modules.loading.loader import declare_vision_operators
 from modules.loading.mmdit import patches
+from modules.loading.mmdit.rows import ROWS
+from modules.samplers.catalog import Sampler, builtin
 from tests.generate.transformers import Seen, TransformerBench
+from tests.loading import gguf_files
 from tests.loading.mmdit import families
 
 declare_vision_operators()
@@ -332,3 +338,138 @@ def test_an_all_in_one_file_and_its_parts_are_the_same_model(bench: Any, tmp_pat
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+def test_a_gguf_file_makes_nearly_the_same_picture(bench: Any, tmp_path: Path) -> None:
+    """Matrices in 8 bits, the rest in 32: what other programs call Q8_0."""
+    files = families.flux_apart()
+    request = dataclasses.replace(REQUEST, cfg_scale=1.0, steps=2)
+    wanted = TransformerBench(_made(tmp_path / "plain"), files).see(request).pixels
+    weights = dict(files.weights)
+    model = weights.pop("Stable-diffusion/tiny.safetensors")
+    small = {
+        name: (gguf_files.Q8_0 if tensor.dim() == 2 else gguf_files.F32, tensor.numpy())
+        for name, tensor in model.items()
+    }
+
+    def write(path: Path) -> None:
+        gguf_files.write(path, small)
+
+    others = {**files.others, "Stable-diffusion/tiny-Q8_0.gguf": write}
+    studio = bench(dataclasses.replace(files, weights=weights, others=others))
+    assert studio.name == "tiny-Q8_0.gguf"
+    assert psnr(studio.see(request).pixels, wanted) > 30
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> TransformerBench:
+    return TransformerBench(tmp_path_factory.mktemp("small"), families.sd3_apart())
+
+
+UNFIT = {"DPM fast", "DPM adaptive"}
+"""Written for noise predictions: they divide by alpha, so few steps from noise alone say nothing."""
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in builtin().samplers() if row.name not in UNFIT], ids=lambda row: row.name
+)
+def test_every_sampler_works_in_rectified_flow(row: Sampler, small: TransformerBench) -> None:
+    seen = small.see(dataclasses.replace(REQUEST, sampler_name=row.name, scheduler="Automatic", steps=3))
+    assert torch.isfinite(seen.latents).all()
+    assert float(seen.sigmas[0]) <= 1.0
+
+
+def test_a_schedule_for_stronger_noise_is_refused(small: TransformerBench) -> None:
+    with pytest.raises(BadRequest, match="Choose another schedule") as said:
+        small.make(dataclasses.replace(REQUEST, scheduler="Align Your Steps"))
+    assert said.value.field == "scheduler"
+
+
+def test_options_that_bend_trained_levels_leave_a_flow_alone(small: TransformerBench) -> None:
+    request = dataclasses.replace(REQUEST, steps=2)
+    bent = small.see(request, use_downcasted_alpha_bar=True, sd_noise_schedule="Zero Terminal SNR")
+    assert torch.equal(bent.sigmas, small.see(request).sigmas)
+
+
+def test_a_picture_is_mixed_with_noise_by_the_level(small: TransformerBench) -> None:
+    """x = (1 - sigma) * picture + sigma * noise."""
+    events: list[Any] = []
+    take = small.moments.sampling.add(events.append, owner="test")
+    picture = small.studio.inputs.add_image(Image.new("RGB", (64, 64), (200, 90, 30)))
+    request = Img2Img(
+        prompt="a cat", init_images=(picture,), denoising_strength=0.5, steps=8, width=64, height=64, seed=3
+    )
+    try:
+        result = small.make(request)
+    finally:
+        take()
+    event = events[0]
+    sigma = event.sigmas[0]
+    assert 0 < float(sigma) < 1
+    assert torch.allclose(event.x, (1 - sigma) * event.latents + sigma * event.noise, atol=1e-5)
+    assert Image.open(result["pictures"][0]["path"]).size == (64, 64)
+
+
+def test_hires_fix_gives_the_larger_size_and_its_shift(bench: Any) -> None:
+    studio = bench(families.flux_apart())
+    first: list[Any] = []
+    studio.moments.sampling.add(first.append, owner="test")
+    request = dataclasses.replace(
+        REQUEST, cfg_scale=1.0, steps=2, enable_hr=True, hr_scale=2.0, hr_upscaler="Latent", denoising_strength=0.9
+    )
+    result = studio.make(request)
+    assert Image.open(result["pictures"][0]["path"]).size == (128, 192)
+    assert [tuple(event.x.shape[-2:]) for event in first] == [(12, 8), (24, 16)]
+
+
+@pytest.mark.parametrize(
+    ("gone", "says"),
+    [
+        ("text_encoder/t5xxl_fp16.safetensors", r"Flux\.1 needs the text encoder T5-XXL.*models/text_encoder"),
+        ("text_encoder/clip_l.safetensors", r"Flux\.1 needs the text encoder CLIP-L.*models/text_encoder"),
+        ("VAE/ae.safetensors", r"Flux\.1 needs a VAE with 16 channels.*models/VAE"),
+    ],
+)
+def test_a_missing_part_is_named_with_its_place(gone: str, says: str, bench: Any) -> None:
+    files = families.flux_apart()
+    rest = {place: weights for place, weights in files.weights.items() if place != gone}
+    studio = bench(dataclasses.replace(files, weights=rest))
+    with pytest.raises(EaselError, match=says):
+        studio.make(REQUEST)
+
+
+@pytest.mark.parametrize("name", ["flux2 dev apart", "qwen-image apart", "flux dev apart"])
+def test_a_vae_chosen_in_the_settings_takes_the_place_of_the_models(name: str, bench: Any) -> None:
+    files = families.FAMILIES[name]()
+    place = next(place for place in files.weights if place.startswith("VAE/"))
+    other = {name: tensor * 0.9 for name, tensor in files.weights[place].items()}
+    studio = bench(dataclasses.replace(files, weights={**files.weights, "VAE/zzz.safetensors": other}))
+    request = dataclasses.replace(REQUEST, cfg_scale=1.0, steps=1)
+    own = studio.see(request).pixels
+    assert torch.equal(studio.see(request, sd_vae=Path(place).name).pixels, own)
+    assert psnr(studio.see(request, sd_vae="zzz.safetensors").pixels, own) < 60
+    assert torch.equal(studio.see(request).pixels, own)
+
+
+def test_another_familys_vae_of_the_same_shapes_is_not_taken(bench: Any) -> None:
+    files = families.flux_apart()
+    weights = dict(files.weights)
+    weights["VAE/sd3_vae.safetensors"] = weights.pop("VAE/ae.safetensors")
+    studio = bench(dataclasses.replace(files, weights=weights))
+    with pytest.raises(EaselError, match="needs a VAE"):
+        studio.make(REQUEST)
+
+
+def test_nothing_of_a_model_stays_on_the_meta_device(bench: Any, tmp_path: Path) -> None:
+    for number, make in enumerate(families.FAMILIES.values()):
+        model = TransformerBench(_made(tmp_path / str(number)), make()).model
+        parts = [model.unet, model.vae.network, *model.text.towers.values()]
+        tensors = [tensor for part in parts for tensor in (*part.parameters(), *part.buffers())]
+        assert not any(tensor.is_meta for tensor in tensors), model.family.id
+
+
+def test_a_preview_has_a_row_for_every_channel() -> None:
+    for row in ROWS:
+        assert len(row.latent.preview) == row.latent.channels
+        picture = preview.linear(torch.randn(row.latent.channels, 4, 6), row.latent)
+        assert picture.size == (6, 4)

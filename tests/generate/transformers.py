@@ -45,7 +45,9 @@ class TransformerBench(Bench):
             save_file(weights, models / place)
         for place, write in files.others.items():
             write(models / place)
-        self.library = Library([models / "Stable-diffusion"], Store(folder / "library.sqlite"))
+        self.library = Library(
+            [models / "Stable-diffusion"], Store(folder / "library.sqlite"), vae_folders=[models / "VAE"]
+        )
         self.companions = Companions(text=(models / "text_encoder",), vae=(models / "VAE",))
         shelf = Shelf(self.studio.shelf.placement, companions=self.companions)
         self.studio = dataclasses.replace(self.studio, library=self.library, shelf=shelf)

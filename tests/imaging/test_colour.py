@@ -20,9 +20,7 @@ def picture(seed: int, size: tuple[int, int] = (16, 12)) -> Image.Image:
 
 def test_lab_is_opencvs() -> None:
     """The bytes that cv2.cvtColor makes of the same colours; all 2^24 were compared when this was written."""
-    digests = [
-        hashlib.sha256(way(EVERY_SEVENTH).tobytes()).hexdigest()[:16] for way in (colour.to_lab, colour.to_rgb)
-    ]
+    digests = [hashlib.sha256(way(EVERY_SEVENTH).tobytes()).hexdigest()[:16] for way in (colour.to_lab, colour.to_rgb)]
     assert digests == ["32f8adbc365c6736", "4c57c16460c0ce4f"]
 
 

@@ -51,7 +51,7 @@ def test_a_line_becomes_a_bell_that_sums_to_one(blur: int) -> None:
     levels = np.asarray(masks.blurred(line, blur, 0))[0].astype(int)
     assert abs(levels.sum() - 255) <= 2 * blur
     assert (levels == levels[::-1]).all()
-    assert (np.diff(levels[50:]) <= 0).all()
+    assert (np.diff(levels[50:]) <= 1).all()  # weights are whole 256ths: what rounding loses goes to the next
     assert 0 < np.count_nonzero(levels) <= 2 * int(2.5 * blur + 0.5) + 1
 
 

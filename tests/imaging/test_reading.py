@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -43,22 +43,22 @@ def test_common_formats_are_read(data: bytes) -> None:
     assert np.abs(np.asarray(image).astype(int) - (255, 0, 0)).max() <= 2
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(SAMPLES), st.data())
-@example(SAMPLES[0], None)
-def test_damage_is_a_refusal_or_a_picture(whole: bytes, data: st.DataObject | None) -> None:
+def test_damage_is_a_refusal_or_a_picture(whole: bytes, data: st.DataObject) -> None:
     broken = bytearray(whole)
-    if data is not None:
-        for _ in range(data.draw(st.integers(1, 4))):
-            broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
-        broken = broken[: data.draw(st.integers(0, len(broken)))]
+    for _ in range(data.draw(st.integers(1, 4))):
+        broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
+    broken = broken[: data.draw(st.integers(0, len(broken)))]
     try:
-        image = read_picture(bytes(broken), field="init_images")
+        outcome: Image.Image | BadRequest = read_picture(bytes(broken), field="init_images")
     except BadRequest as error:
-        assert error.field == "init_images"
-        assert str(error).startswith("init_images: ")
+        outcome = error
+    if isinstance(outcome, BadRequest):
+        assert (outcome.field, str(outcome)[:13]) == ("init_images", "init_images: ")
     else:
-        assert image.mode in ("L", "LA", "RGB", "RGBA")
+        assert outcome.mode in ("L", "LA", "RGB", "RGBA")
 
 
 @pytest.mark.parametrize("data", [b"", b"not a picture", b"<svg/>", SAMPLES[0][:40], png(0, 5), png(40_000, 40_000)])

@@ -20,7 +20,9 @@ def picture(width: int, height: int, *, kind: str = "RGB") -> Image.Image:
 
 
 @settings(max_examples=120, deadline=None)
-@given(SIDES, SIDES, st.integers(1, 64), st.integers(1, 64), st.sampled_from(Mode), st.sampled_from(["L", "RGB", "RGBA"]))
+@given(
+    SIDES, SIDES, st.integers(1, 64), st.integers(1, 64), st.sampled_from(Mode), st.sampled_from(["L", "RGB", "RGBA"])
+)
 def test_the_promised_size_comes_out(
     width: int, height: int, to_width: int, to_height: int, how: Mode, kind: str
 ) -> None:

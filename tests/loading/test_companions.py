@@ -27,6 +27,7 @@ def test_the_part_is_found_whatever_stands_before_its_names(tmp_path: Path) -> N
     assert found is not None
     assert found.path.name == "b.safetensors"
     assert set(found.weights()) == {MARK, "norm"}
+    assert set(found.weights("model.vision.norm", "absent")) == {MARK, "norm", "model.vision.norm"}
 
 
 def test_the_one_named_after_the_checkpoint_comes_first(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def given(model: Model, text: str, *, negative: bool = False) -> Given:
     (said,) = model.text.encode_together([text], TextPolicy(), negative=negative)
     scene = Scene(width=128, height=128, negative=negative, crop_top=0, crop_left=0, aesthetic=6.0)
     ids = model.family.ids
-    further = model.unet.config.in_channels - 4  # type: ignore[union-attr]
+    further = model.unet.config.in_channels - 4  # type: ignore[union-attr, operator]
     return Given(
         context=said.tokens.unsqueeze(0),
         pooled=None if said.pooled is None else said.pooled.unsqueeze(0),

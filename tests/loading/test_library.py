@@ -119,15 +119,22 @@ def test_other_families_are_recognised(tmp_path: Path, library_of: Callable[...,
         "sdxl": {**unet, "conditioner.embedders.0.x": (1,), "conditioner.embedders.1.model.x": (1,)},
         "sdxl-refiner": {**unet, "conditioner.embedders.0.model.x": (1,)},
         "sd2": {**unet, "cond_stage_model.model.x": (1,)},
-        "sd3": {"model.diffusion_model.joint_blocks.0.x": (1,)},
+        "sd2-depth": {**unet, "cond_stage_model.model.x": (1,), "depth_model.x": (1,)},
+        "sd2-unclip": {**unet, "cond_stage_model.model.x": (1,), "embedder.model.x": (1,)},
     }
     for name, shapes in files.items():
         write(tmp_path / f"{name}.safetensors", *tensors(shapes))
     library = library_of(tmp_path)
-    assert {entry.name: f"{entry.family}.safetensors" for entry in library.problems()} == {
-        f"{name}.safetensors": f"{name}.safetensors" for name in files
-    }
-    assert all("recognised" in (entry.problem or "") for entry in library.problems())
+    found = [*library.checkpoints(), *library.problems()]
+    assert {entry.name: entry.family for entry in found} == {f"{name}.safetensors": name for name in files}
+    assert [entry.name for entry in library.problems()] == ["sd2-depth.safetensors"]
+
+
+def test_an_unknown_number_of_input_channels_is_told(tmp_path: Path, library_of: Callable[..., Library]) -> None:
+    shapes = {"model.diffusion_model.input_blocks.0.0.weight": (32, 7, 3, 3), "cond_stage_model.model.x": (1,)}
+    write(tmp_path / "odd.safetensors", *tensors(shapes))
+    (entry,) = library_of(tmp_path).problems()
+    assert "7 input channels" in (entry.problem or "")
 
 
 def test_a_refresh_finds_new_files_and_forgets_old_ones(folder: Path, library_of: Callable[..., Library]) -> None:

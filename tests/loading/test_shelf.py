@@ -17,7 +17,7 @@ from modules.core.store import Store
 from modules.loading.library import Library
 from modules.loading.shelf import Shelf
 from modules.prompts.chunks import TextPolicy
-from tests.loading.invented import sd1
+from tests.loading.invented import RECIPES, filled, sd1
 
 MEGABYTE = 2**20
 
@@ -63,3 +63,24 @@ def test_a_switch_forgets_the_other_unless_it_may_stay(library: Library) -> None
     assert shelf.get(library.find("first"), keep=1) is first
     shelf.get(library.find("second"), keep=0)
     assert shelf.get(library.find("first"), keep=0) is not first
+
+
+def test_the_sdxl_line_may_be_kept_another_way(tmp_path: Path) -> None:
+    save_file({name: tensor.half() for name, tensor in filled(RECIPES["sdxl"]()).items()}, tmp_path / "xl.safetensors")
+    save_file(sd1(channels=(32, 64), width=32, layers=1), tmp_path / "sd1.safetensors")
+    library = Library([tmp_path], Store(tmp_path / "easel.sqlite"))
+    gpu = device.Placement(device=torch.device("meta"), dtype=torch.float16, vae_dtype=torch.float16)
+    shelf = Shelf(gpu, for_xl="medvram")
+    modes = {name: shelf.get(library.find(name)).residency.mode for name in ("xl", "sd1")}
+    assert modes == {"xl": "medvram", "sd1": "normal"}
+
+
+def test_a_model_asked_for_again_lets_the_others_go(library: Library) -> None:
+    """What a refiner brought in stays no longer than it may."""
+    shelf = Shelf(device.choose(use_cpu=["all"]))
+    first = shelf.get(library.find("first"))
+    second = shelf.get(library.find("second"), keep=1)
+    assert shelf.get(library.find("first"), keep=1) is first
+    assert shelf.get(library.find("second"), keep=1) is second
+    assert shelf.get(library.find("first")) is first
+    assert shelf.get(library.find("second"), keep=1) is not second

@@ -218,7 +218,7 @@ def test_a_vae_of_another_latent_space_is_refused(
 def test_an_overflow_is_told_once() -> None:
     """float16 breaks where numbers pass 65504; the answer of float32 and a remark come instead."""
     from modules.loading.families import SD_LATENT
-    from modules.loading.vae import Vae
+    from modules.loading.vae import Vae, wider
 
     class Loud(torch.nn.Module):
         def __init__(self) -> None:
@@ -230,6 +230,12 @@ def test_an_overflow_is_told_once() -> None:
 
     vae = Vae(Loud(), SD_LATENT)
     assert torch.isfinite(vae.decode(LATENT)).all()
-    assert "float16" in vae.told()[0]
+    assert "overflowed in float16 and runs in float32" in vae.told()[0]
     vae.decode(LATENT)
     assert vae.told() == ()
+    other = Vae(Loud(), SD_LATENT, wider=wider({"auto_vae_precision_bfloat16": True, "auto_vae_precision": False}))
+    assert torch.isfinite(other.decode(LATENT)).all()
+    assert "runs in bfloat16" in other.told()[0]
+    strict = Vae(Loud(), SD_LATENT, wider=wider({"auto_vae_precision_bfloat16": False, "auto_vae_precision": False}))
+    with pytest.raises(EaselError, match=r"float16\. Turn auto_vae_precision on"):
+        strict.decode(LATENT)

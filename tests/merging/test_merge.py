@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -324,6 +325,17 @@ def test_progress_and_interruption(bench: Bench) -> None:
         bench.merge("a", "b", control=control)
     assert (control.steps, control.total) == (list(range(1, 21)), len(TINY))
     assert set(bench.folder.iterdir()) == before
+
+
+def test_what_a_killed_merge_left_goes_with_the_next(bench: Bench) -> None:
+    """But for what is so new that somebody may be writing it."""
+    old, new = bench.folder / ".easel-1.tmp", bench.folder / ".easel-2.tmp"
+    old.touch()
+    new.touch()
+    hours_ago = new.stat().st_mtime - 2 * run.STALE_SECONDS
+    os.utime(old, (hours_ago, hours_ago))
+    bench.merge("a", interp_method=NOTHING)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [

@@ -269,7 +269,7 @@ def test_infotexts_name_what_was_used_unless_settings_say_no(bench: Bench) -> No
 def test_a_textual_inversion_of_another_width_is_told_where_it_is_used(bench: Bench) -> None:
     (note,) = bench.make(Txt2Img(prompt="a tinytixl cat", **SMALL))["comments"]
     assert "tinytixl" in note
-    assert "128" in note
+    assert "64 + 64" in note
     assert bench.make(Txt2Img(prompt="a cat", **SMALL))["comments"] == []
 
 

@@ -82,7 +82,7 @@ def test_every_form_gives_the_same_vectors(tmp_path: Path, name: str) -> None:
     assert torch.equal(found.vectors["clip_l"], VECTORS)
     assert found.name == ("inner" if name.endswith(".png") else Path(name).stem)
     assert found.misfit((64,)) is None
-    assert "64" in (found.misfit(768) or "")
+    assert "64" in (found.misfit((768,)) or "")
 
 
 def test_pairs_of_towers_fit_no_single_tower(tmp_path: Path) -> None:

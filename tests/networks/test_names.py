@@ -9,6 +9,7 @@ from tests.studio import Bench
 
 TO_Q = "down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
 Q_PROJ = "encoder_layers_0_self_attn_q_proj"
+FUSED_Q = "transformer_resblocks_0_attn_q_proj"
 ORIGINAL = "input_blocks_1_1_transformer_blocks_0_attn1_to_q"
 
 
@@ -35,6 +36,11 @@ ORIGINAL = "input_blocks_1_1_transformer_blocks_0_attn1_to_q"
             "text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_linear_layer.down.weight",
             Place(TEXT, Q_PROJ, "down"),
         ),
+        (
+            "1_model_transformer_resblocks_0_mlp_c_fc.alpha",
+            Place(SECOND_TEXT, "transformer_resblocks_0_mlp_c_fc", "alpha"),
+        ),
+        ("cond_stage_model.model.transformer.resblocks.0.attn.q_proj.lora_A.weight", Place(TEXT, FUSED_Q, "down")),
         ("text_encoder_2.text_model.encoder.layers.0.self_attn.q_proj.lora_B.weight", Place(SECOND_TEXT, Q_PROJ, "up")),
     ],
 )

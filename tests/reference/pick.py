@@ -15,13 +15,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from tests.reference.cases import SHARED, Case, covered, read  # noqa: E402
+from tests.reference.cases import SHARED, Case, covered, read, scripted  # noqa: E402
 
 MODELS = ("Stable-diffusion/tiny-sd1.safetensors", "Lora/*", "embeddings/*", "hypernetworks/*", "VAE/*", "styles.csv")
 
 
 def main() -> None:
-    cases = [case for case in read(SHARED) if covered(case) and _alone(case)]
+    cases = [case for case in read(SHARED) if (covered(case) or scripted(case)) and _alone(case)]
     models = SHARED / "models"
     for source in (path for pattern in MODELS for path in models.glob(pattern)):
         _copy(source, HERE / "models" / source.relative_to(models))
@@ -36,7 +36,8 @@ def main() -> None:
 
 def _alone(case: Case) -> bool:
     """Whether the one checkpoint that is copied is enough; the others are 75 MB more."""
-    return case.raw["checkpoint"] == "tiny-sd1" and not case.request.get("refiner_checkpoint")
+    others = ("refiner_checkpoint", "hr_checkpoint_name")
+    return case.raw["checkpoint"] == "tiny-sd1" and not any(case.request.get(field) for field in others)
 
 
 def _slim(case: Case) -> dict[str, object]:

@@ -23,8 +23,10 @@ LEAST_OF_CHAOTIC = 20.0
 
 CASES = [case for case in read(SHARED) or read(SHIPPED) if covered(case)]
 PICTURES = ("mask", "latent_mask")
-FLOATS = ("cfg_scale", "eta", "subseed_strength", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond")
-FLOATS += ("denoising_strength", "hr_scale")
+FLOATS = (
+    *("cfg_scale", "eta", "subseed_strength", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond"),
+    *("denoising_strength", "hr_scale"),
+)
 
 pytestmark = pytest.mark.reference
 

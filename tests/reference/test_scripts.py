@@ -12,12 +12,12 @@ from PIL import Image
 from modules.core.types import JsonObject
 from modules.generate.request import Img2Img
 from modules.generate.scripts import loopback
-from tests.reference.cases import SHARED, SHIPPED, Case, comparable, psnr, read
+from tests.reference.cases import SHARED, SHIPPED, Case, comparable, psnr, read, scripted
 from tests.reference.test_pictures import LEAST, request_of
-from tests.scripting import Stage
+from tests.scripting import answered
 from tests.studio import Bench
 
-CASES = [case for case in read(SHARED) or read(SHIPPED) if case.request.get("script_name")]
+CASES = [case for case in read(SHARED) or read(SHIPPED) if scripted(case)]
 
 SMALL_LETTERS = {"scripts/prompt-matrix-start-seeds": 8}
 """Pictures with letters of a few pixels, which newer FreeTypes draw otherwise than A1111's: hundredths of a level of
@@ -38,13 +38,7 @@ def answer(
 ) -> tuple[Case, JsonObject]:
     """A case and our answer to it; made once for all laws."""
     case: Case = request.param
-    stage = Stage(bench, tmp_path_factory.mktemp("scripts"))
-    job = stage.row(case.request["script_name"], case.request["script_args"], request_of(case, bench.studio.inputs))
-    return case, stage.run(job)
-
-
-def test_there_are_cases() -> None:
-    assert CASES
+    return case, answered(case, bench, tmp_path_factory.mktemp("scripts"))
 
 
 def test_the_same_pictures(answer: tuple[Case, JsonObject]) -> None:

@@ -114,6 +114,17 @@ def test_align_your_steps_gives_the_published_levels_and_interpolates_between_th
     assert torch.allclose(doubled[1] ** 2, published[0] * published[1], rtol=1e-5)
 
 
+def test_align_your_steps_has_levels_of_its_own_for_the_sdxl_line() -> None:
+    row = builtin().find_scheduler("align_your_steps")
+    by_family = {
+        family: sigmas(row, 11, TRAINED, Levels(family=family), discard_penultimate=False)[1]
+        for family in ("", "sd1", "sd2", "sdxl", "sdxl-refiner")
+    }
+    assert {family: round(float(second), 3) for family, second in by_family.items()} == {
+        "": 6.475, "sd1": 6.475, "sd2": 6.475, "sdxl": 6.315, "sdxl-refiner": 6.315,
+    }  # fmt: skip
+
+
 def test_beta_quantiles_come_from_the_options() -> None:
     row = builtin().find_scheduler("beta")
     flat = sigmas(row, 5, TRAINED, Levels(beta_alpha=1.0, beta_beta=1.0), discard_penultimate=False)

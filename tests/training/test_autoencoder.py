@@ -40,3 +40,15 @@ def test_pictures_are_encoded_in_their_order() -> None:
     whole, parted = (autoencoder.encode(vae, pictures, torch.device("cpu"), batch=batch) for batch in (5, 2))
     assert whole.shape == (5, 4, 4, 4)
     torch.testing.assert_close(whole, parted, atol=1e-4, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_a_fresh_encoder_begins_quiet() -> None:
+    models.seeded(0)
+    vae = models.vae(VaeSize(channels=(32, 32, 32, 32))).eval()
+    pictures = torch.rand(4, 3, 32, 32) * 2 - 1
+    loud = vae.encode(pictures).latent_dist
+    autoencoder.quiet(vae)
+    still = vae.encode(pictures).latent_dist
+    assert torch.equal(still.mean, loud.mean)
+    assert still.std.mean() < 0.1 < loud.std.mean()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modules.core.errors import BadRequest, NotFound
-from modules.training import models, recipes
+from modules.training import exporting, models, recipes
 from modules.training.recipes import RECIPES, changed, find, kept, of_table
 
 
@@ -29,6 +29,7 @@ def test_what_is_shipped_fits_into_48_megabytes_and_the_format(name: str) -> Non
     assert recipe.schedule == "scaled_linear"
     assert all(size % 32 == 0 and size % models.HEADS == 0 for size in recipe.unet.channels)
     assert len(recipe.vae.channels) == 4
+    assert "attention_resolutions: [2, 4]" in exporting.sizes(recipe)
 
 
 def test_fields_are_changed_by_path() -> None:
@@ -39,6 +40,11 @@ def test_fields_are_changed_by_path() -> None:
     assert recipe.gamma is None
     assert recipe.prediction == "v"
     assert recipe.vae.channels == (32, 64)
+
+
+def test_channels_that_the_format_cannot_say_are_refused() -> None:
+    with pytest.raises(BadRequest, match="multiples of the first"):
+        exporting.sizes(changed(find("cpu"), {"unet.channels": "[64, 128, 160]"}))
 
 
 @pytest.mark.parametrize("path", ["nothing", "unet_stage.nothing", "size.nothing"])

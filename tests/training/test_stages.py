@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from modules.core.errors import BadRequest
 from modules.loading import header
@@ -103,3 +104,15 @@ def run_of(recipe: Recipe, folder: Path) -> stages.Run:
         pace=Pace(sheet_every=0),
         say=lambda _: None,
     )
+
+
+@pytest.mark.slow
+def test_a_folder_of_the_users_pictures_goes_through_all_stages(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for index in range(3):
+        Image.new("RGB", (48, 40), (60 * index, 90, 200)).save(tmp_path / "mine" / f"{index}.png")
+        (tmp_path / "mine" / f"{index}.txt").write_text("a wall\na plain wall")
+    words = ["--run", str(tmp_path / "run"), "--recipe", "test", "--pictures", str(tmp_path / "mine"), "--cpu"]
+    assert main(["all", *words]) == 0
+    assert len(Shards(tmp_path / "run" / "data", LATENTS)) == 3
+    assert (tmp_path / "run" / "model.safetensors").exists()

@@ -42,7 +42,8 @@ class Argument:
     """One place of `script_args`: what it is called, its widget's facts, what may stand there.
 
     kind "index" is a number into the choices (their label does as well), "choices" a list of some of them, "note" a
-    text of the page whose value nobody reads. name: the key under which the script reads it.
+    text of the page whose value nobody reads. name: the key under which the script reads it. follows: (name of another
+    argument, its value -> choices): the page offers those while the other has that value.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Argument:
     maximum: float | None = None
     step: float | None = None
     choices: tuple[str, ...] | None = None
+    follows: tuple[str, Callable[[Any], Sequence[str]]] | None = None
 
     def read(self, value: Any, *, field: str) -> Any:
         """The value in the argument's own type; None is the default. Raises BadRequest naming `field`."""

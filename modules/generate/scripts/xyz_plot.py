@@ -51,7 +51,13 @@ def arguments(axes: Axes, tab: Tab, menus: Menus) -> list[Argument]:
         found += [
             Argument(name=f"{letter}_type", label=f"{big} type", kind="index", default=default, choices=labels),
             Argument(name=f"{letter}_values", label=f"{big} values", kind="text", default=""),
-            Argument(name=f"{letter}_menu", label=f"{big} values", kind="choices", choices=()),
+            Argument(
+                name=f"{letter}_menu",
+                label=f"{big} values",
+                kind="choices",
+                choices=(),
+                follows=(f"{letter}_type", functools.partial(_offered, axes, tab, menus)),
+            ),
         ]
     switches = {
         "legend": "Draw legend",
@@ -96,6 +102,12 @@ class Side:
         if self.axis.is_seed and not seeds_kept:
             facts[f"Fixed {big} Values"] = ", ".join(str(value) for value in self.values)
         return facts
+
+
+def _offered(axes: Axes, tab: Tab, menus: Menus, label: str) -> Sequence[str]:
+    """The values that the page offers for a type of axis."""
+    chosen = next((axis for axis in axes.of(tab) if axis.label == label), None)
+    return list(chosen.choices(menus)) if chosen and chosen.choices else []
 
 
 def axes_of(axes: Axes, tab: Tab, menus: Menus, given: Mapping[str, Any]) -> tuple[Side, Side, Side]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from modules.core.process import RectifiedFlow, flow_levels
 from modules.loading import parts
 from modules.loading.configs.unet import Shapes
-from modules.loading.mmdit import encoders, flux, names, patches
+from modules.loading.mmdit import encoders, flux, names, patches, quantized
 from modules.loading.mmdit.lengths import grouped
 from modules.loading.mmdit.names import Rule, rule
 from modules.loading.mmdit.t5 import PAD, T5Encoder
@@ -27,7 +27,7 @@ from modules.prompts.chunks import TextPolicy
 
 def build(source: Source) -> Parts:
     """All parts; encoder and VAE may lie in files beside the checkpoint. What it raises: see `parts.Builder`."""
-    weights = source.below(names.root(source.weights, "double_blocks."))
+    weights = quantized.denoiser(source, "double_blocks.")
     denoiser = transformer(weights, source)
     sizes: Any = denoiser.config
     t5 = encoders.t5_now(source, sizes.joint_attention_dim)
@@ -77,7 +77,7 @@ class ChromaText(Remembering):
         mask = torch.tensor([[1] * len(read.ids) + [0]], device=self._device)
         hidden = self._t5([[*read.ids, PAD]], mask).float().unsqueeze(1)
         weighed = emphasised(hidden, [[[*read.weights, 1.0]]], [1], policy.emphasis)[0, 0]
-        return Encoding(weighed, torch.tensor([float(len(weighed))], device=self._device))
+        return Encoding(weighed, torch.tensor([float(len(weighed))]))  # on the CPU: no step waits for it
 
 
 def transformer(weights: Weights, source: Source) -> nn.Module:

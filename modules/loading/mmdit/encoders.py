@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Container, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,9 @@ from modules.loading import companions, ldm, parts, vae_file
 from modules.loading.configs import clip as clip_config
 from modules.loading.family import VAE, TextTower
 from modules.loading.header import Header
-from modules.loading.mmdit import causal, t5, tokenizer
+from modules.loading.mmdit import causal, quantized, t5, tokenizer
 from modules.loading.mmdit.causal import QUERY, Decoder, Reader
+from modules.loading.mmdit.tokenizer import Kind
 from modules.loading.parts import Source
 
 CLIP_MARK = "text_model.embeddings.token_embedding.weight"
@@ -147,12 +149,13 @@ def _t5_weights(source: Source, width: int) -> Mapping[str, Tensor] | None:
         return name in header.tensors and header.shape(name)[1] == width
 
     found = companions.search(source.companions.text, source.header.path, t5.MARK, fits)
-    return None if found is None else found.weights()
+    return None if found is None else found.weights(*tokenizer.INSIDE)
 
 
 def _t5(source: Source, weights: Mapping[str, Tensor], device: torch.device) -> t5.T5Encoder:
-    words = tokenizer.find(tokenizer.T5, source.companions.text, source.header.path, weights)
-    return t5.build(weights, words, device=device, dtype=source.placement.dtype)
+    words = _words(source, tokenizer.T5, weights, "shared.weight", "encoder.embed_tokens.weight")
+    dtype = source.placement.dtype
+    return t5.build(quantized.plain(weights, dtype, source.header.path.name), words, device=device, dtype=dtype)
 
 
 def _below(weights: Mapping[str, Tensor], beginning: str, mark: str) -> dict[str, Tensor] | None:
@@ -179,12 +182,20 @@ def decoder(source: Source, reader: Reader, width: int, *, normed: bool = True) 
     if prefix is not None and _reads(reader, source.weights, prefix):
         weights = source.below(prefix)
     elif found := companions.search(source.companions.text, source.header.path, mark, fits):
-        weights = found.weights()
+        weights = found.weights(*tokenizer.INSIDE)
     if weights is None:
         raise EaselError(lacking(source, f"the text encoder {reader.title}", reader.file, "text_encoder"))
-    words = tokenizer.find(reader.tokenizer, source.companions.text, source.header.path, weights)
-    placement = source.placement
-    return causal.build(reader, weights, words, device=source.home, dtype=placement.dtype, normed=normed)
+    words = _words(source, reader.tokenizer, weights, "embed_tokens.weight")
+    dtype = source.placement.dtype
+    weights = quantized.plain(weights, dtype, source.header.path.name)
+    return causal.build(reader, weights, words, device=source.home, dtype=dtype, normed=normed)
+
+
+def _words(source: Source, kind: Kind, weights: Mapping[str, Tensor], *tables: str) -> Any:
+    """The tokenizer of an encoder; tables: names of its embedding."""
+    most = next((len(weights[name]) for name in tables if name in weights), 0)
+    inside = {name: tensor for name, tensor in source.weights.items() if name.startswith(_INSIDE)} | dict(weights)
+    return tokenizer.find(kind, source.companions.text, source.header.path, inside, most=most)
 
 
 def _reads(reader: Reader, names: Container[str], prefix: str) -> bool:

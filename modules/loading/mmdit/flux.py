@@ -17,7 +17,7 @@ from modules.core.errors import DamagedFile
 from modules.core.process import FlowLevels, RectifiedFlow, flow_levels
 from modules.loading import parts
 from modules.loading.configs.unet import Shapes
-from modules.loading.mmdit import encoders, names, patches
+from modules.loading.mmdit import encoders, names, patches, quantized
 from modules.loading.mmdit.flux_text import FluxText
 from modules.loading.mmdit.names import Rule, rows, rule, swapped, thirds
 from modules.loading.parts import Parts, Source, Weights
@@ -31,7 +31,7 @@ GUIDANCE = 3.5
 
 def build(source: Source) -> Parts:
     """All parts; encoders and VAE may lie in files beside the checkpoint. What it raises: see `parts.Builder`."""
-    weights = source.below(names.root(source.weights, "double_blocks."))
+    weights = quantized.denoiser(source, "double_blocks.")
     denoiser = transformer(weights, source)
     sizes: Any = denoiser.config
     t5 = encoders.t5_now(source, sizes.joint_attention_dim)

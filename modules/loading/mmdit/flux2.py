@@ -17,7 +17,7 @@ from modules.core.process import RectifiedFlow, flow_levels
 from modules.loading import parts
 from modules.loading.configs import vae as vae_config
 from modules.loading.configs.unet import Shapes
-from modules.loading.mmdit import causal, encoders, flux, names, patches
+from modules.loading.mmdit import causal, encoders, flux, names, patches, quantized
 from modules.loading.mmdit.flux2_text import DEV, KLEIN, Flux2Text
 from modules.loading.mmdit.names import Rule, rule, swapped, thirds
 from modules.loading.mmdit.stills import Patched
@@ -30,7 +30,7 @@ DEPTHS = 3
 
 def build(source: Source) -> Parts:
     """All parts; encoder and VAE may lie in files beside the checkpoint. What it raises: see `parts.Builder`."""
-    weights = source.below(names.root(source.weights, "double_blocks."))
+    weights = quantized.denoiser(source, "double_blocks.")
     denoiser = transformer(weights, source)
     sizes: Any = denoiser.config
     width, dev = sizes.joint_attention_dim // DEPTHS, sizes.guidance_embeds

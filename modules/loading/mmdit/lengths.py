@@ -29,6 +29,8 @@ def lengths(given: Given) -> list[int]:
 def grouped(x: Tensor, time: Tensor, given: Given, part: Part) -> Tensor:
     """Ask about the rows of each length by themselves -> predictions in the batch's order."""
     own = lengths(given)
+    if len(set(own)) == 1:
+        return part(x, time, dataclasses.replace(given, context=given.context[:, : own[0]]))
     answer: Tensor | None = None
     for count in dict.fromkeys(own):
         rows = [row for row, length in enumerate(own) if length == count]

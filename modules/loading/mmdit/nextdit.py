@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from modules.core.process import RectifiedFlow, flow_levels
 from modules.loading import parts
 from modules.loading.configs.unet import Shapes
-from modules.loading.mmdit import causal, encoders, names, patches
+from modules.loading.mmdit import causal, encoders, names, patches, quantized
 from modules.loading.mmdit.lengths import grouped, lengths
 from modules.loading.mmdit.names import Rule, rows, rule, thirds
 from modules.loading.mmdit.prompt_text import PromptText, Setting
@@ -32,7 +32,7 @@ Z_SETTING = Setting(before=Z_BEFORE, negative_before=Z_BEFORE, after=Z_AFTER)
 
 def build_lumina(source: Source) -> Parts:
     """All parts of a Lumina Image 2 checkpoint. What it raises: see `parts.Builder`."""
-    weights = _weights(source)
+    weights = quantized.denoiser(source, "cap_embedder.")
     denoiser = lumina(weights, source)
     width = weights["cap_embedder.1.weight"].shape[1]
     return Parts(
@@ -48,7 +48,7 @@ def build_lumina(source: Source) -> Parts:
 
 def build_z(source: Source) -> Parts:
     """All parts of a Z-Image checkpoint. What it raises: see `parts.Builder`."""
-    weights = _weights(source)
+    weights = quantized.denoiser(source, "cap_embedder.")
     denoiser = z_image(weights, source)
     width = weights["cap_embedder.1.weight"].shape[1]
     return Parts(
@@ -179,7 +179,3 @@ Z_RULES = (
     rule("final_layer.linear.*", "all_final_layer.2-1.linear.*"),
     rule("final_layer.adaLN_modulation.*.*", "all_final_layer.2-1.adaLN_modulation.*.*"),
 )
-
-
-def _weights(source: Source) -> Weights:
-    return source.below(names.root(source.weights, "cap_embedder."))

@@ -47,4 +47,4 @@ class PromptText(Remembering):
         ids = self._decoder.ids(before + text + setting.after, special=setting.special)
         skipped = len(self._decoder.ids(before, special=setting.special)) if setting.silent else 0
         hidden = self._decoder(ids[: setting.most + skipped], setting.layers)[skipped:].float()
-        return Encoding(hidden, torch.tensor([float(len(hidden))], device=self._device))
+        return Encoding(hidden, torch.tensor([float(len(hidden))]))  # on the CPU: no step waits for it

@@ -16,7 +16,7 @@ from modules.core.process import RectifiedFlow, flow_levels
 from modules.loading import companions, parts
 from modules.loading.configs.unet import Shapes
 from modules.loading.header import Header
-from modules.loading.mmdit import causal, encoders, flux, names, patches
+from modules.loading.mmdit import causal, encoders, flux, names, patches, quantized
 from modules.loading.mmdit.lengths import grouped
 from modules.loading.mmdit.prompt_text import PromptText, Setting
 from modules.loading.mmdit.stills import Stills
@@ -42,7 +42,7 @@ SETTING = Setting(
 
 def build(source: Source) -> Parts:
     """All parts; encoder and VAE may lie in files beside the checkpoint. What it raises: see `parts.Builder`."""
-    weights = source.below(names.root(source.weights, "transformer_blocks."))
+    weights = quantized.denoiser(source, "transformer_blocks.")
     denoiser = transformer(weights, source)
     sizes: Any = denoiser.config
     decoder = encoders.decoder(source, causal.QWEN25, sizes.joint_attention_dim)

@@ -16,7 +16,7 @@ from modules.core.errors import EaselError
 from modules.core.process import RectifiedFlow, flow_levels
 from modules.loading import parts
 from modules.loading.configs.unet import Shapes
-from modules.loading.mmdit import encoders, names, patches
+from modules.loading.mmdit import encoders, names, patches, quantized
 from modules.loading.mmdit.names import Rule, rule, swapped, thirds
 from modules.loading.mmdit.sd3_text import Sd3Text, Towers
 from modules.loading.parts import Parts, Source, Weights
@@ -30,8 +30,7 @@ HEAD = 64
 
 def build(source: Source) -> Parts:
     """All parts of a checkpoint; encoders and VAE may lie in files beside it. What it raises: see `parts.Builder`."""
-    prefix = names.root(source.weights, "joint_blocks.")
-    weights = source.below(prefix)
+    weights = quantized.denoiser(source, "joint_blocks.")
     denoiser = transformer(weights, source)
     sizes: Any = denoiser.config
     return Parts(

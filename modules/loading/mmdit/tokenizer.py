@@ -46,15 +46,17 @@ QWEN = Kind(title="Qwen", model="BPE", marks=("<|im_start|>", "<|im_end|>"), ori
 MISTRAL = Kind(title="Mistral Small 3", model="BPE", marks=("[INST]", "[SYSTEM_PROMPT]"), origin="Mistral-Small-3.1")
 
 
-def find(kind: Kind, folders: Iterable[Path], beside: Path, weights: Mapping[str, Tensor]) -> Tokenizer:
-    """The tokenizer; weights: of the encoder, which may hold one. Raises EaselError saying what to put where."""
+def find(kind: Kind, folders: Iterable[Path], beside: Path, weights: Mapping[str, Tensor], *, most: int) -> Tokenizer:
+    """The tokenizer; weights: of the encoder's file, which may hold one; most: words that the encoder knows, so that a
+    kindred one with more is not taken. Raises EaselError saying what to put where.
+    """
     folders = tuple(folders)
-    for name in INSIDE:
-        if name in weights:
+    for name in weights:
+        if name.rpartition(".")[2] in INSIDE:
             return spiece.tokenizer(weights[name].numpy().tobytes())
     for path in companions.files(folders, beside, ".json", ".model"):
         found = _read(path)
-        if found is not None and kind.fits(found):
+        if found is not None and kind.fits(found) and found.get_vocab_size() <= most:
             return found
     place = folders[0] if folders else beside.parent
     raise EaselError(

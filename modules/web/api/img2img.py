@@ -6,6 +6,7 @@ from typing import Any
 
 from modules.core.errors import BadRequest
 from modules.generate.request import Img2Img
+from modules.generate.scripts.always_on import soft_inpainting
 from modules.imaging.inputs import Inputs
 from modules.web.api import pictures, txt2img
 from modules.web.api.schemas import StableDiffusionProcessingImg2Img
@@ -32,6 +33,7 @@ def request(body: StableDiffusionProcessingImg2Img, inputs: Inputs) -> Img2Img:
         init_images=names,
         mask=_kept(body.mask, "mask", inputs) if body.mask else None,
         latent_mask=_kept(body.latent_mask, "latent_mask", inputs) if body.latent_mask else None,
+        soft_inpainting=soft_inpainting(body.alwayson_scripts),
         mask_blur_x=body.mask_blur_x if body.mask_blur is None else body.mask_blur,
         mask_blur_y=body.mask_blur_y if body.mask_blur is None else body.mask_blur,
     )

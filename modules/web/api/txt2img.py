@@ -21,11 +21,6 @@ from modules.web.api.schemas import Processing, StableDiffusionProcessingTxt2Img
 
 Body = TypeVar("Body", bound=Processing)
 
-UNAVAILABLE: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "restore_faces": ("Face restoration", (None, False)),
-}
-"""Field -> what it asks for, and the values that do not ask for it."""
-
 FIELD_OF_LABEL = {
     "Prompt": "prompt",
     "Negative prompt": "negative_prompt",
@@ -60,7 +55,7 @@ _SIZES = ("Size-1", "Size-2", "Hires resize-1", "Hires resize-2")
 
 SHARED_FIELDS = (
     *("prompt", "negative_prompt", "seed", "subseed", "subseed_strength", "seed_resize_from_h", "seed_resize_from_w"),
-    *("scheduler", "batch_size", "n_iter", "steps", "cfg_scale", "tiling", "denoising_strength"),
+    *("scheduler", "batch_size", "n_iter", "steps", "cfg_scale", "restore_faces", "tiling", "denoising_strength"),
     *("refiner_checkpoint", "refiner_switch_at"),
     *("eta", "s_min_uncond", "s_churn", "s_tmax", "s_tmin", "s_noise"),
 )
@@ -116,15 +111,12 @@ def _settings(found: Mapping[str, str], skipped: set[str], options: Snapshot, re
 
 
 def request(body: StableDiffusionProcessingTxt2Img) -> Txt2Img:
-    """The job that a complete body asks for. Raises BadRequest naming the field that asks for a missing feature."""
+    """The job that a complete body asks for."""
     return Txt2Img(**shared(body), **{field: getattr(body, field) for field in REQUEST_FIELDS[len(SHARED_FIELDS) :]})
 
 
 def shared(body: Processing) -> dict[str, Any]:
-    """What a request of either kind takes from a complete body. Raises BadRequest as `request` does."""
-    for field, (feature, neutral) in UNAVAILABLE.items():
-        if getattr(body, field) not in neutral:
-            raise BadRequest(f"{field}: {feature} is not available in this version of Easel.", field=field)
+    """What a request of either kind takes from a complete body."""
     return {field: getattr(body, field) for field in SHARED_FIELDS} | {
         "styles": tuple(body.styles or ()),
         "sampler_name": body.sampler_name or body.sampler_index or "Euler",

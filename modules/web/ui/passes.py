@@ -22,8 +22,8 @@ SAME = {"checkpoint": "Use same checkpoint", "sampler": "Use same sampler", "sch
 @contextlib.contextmanager
 def switch(label: str, elem_id: str, *, open: bool = False) -> Iterator[gr.Checkbox]:
     """A tick and what it opens; the caller fills that. The tick is what the form reads."""
-    with gr.Group(elem_classes=["switch"]):
-        tick = gr.Checkbox(open, label=label, elem_id=f"{elem_id}-checkbox", container=False)
+    with gr.Column(elem_classes=["switch"]):
+        tick = gr.Checkbox(open, label=label, elem_id=f"{elem_id}-checkbox")
         with gr.Column(visible=open, elem_id=elem_id, elem_classes=["switched"]) as content:
             yield tick
     tick.change(lambda ticked: gr.update(visible=ticked), [tick], [content], **QUIET)

@@ -63,7 +63,23 @@ def _widgets(tab: Tab, script: Script, services: Services) -> Widgets:
     for argument in script.arguments(tab, services.menus):
         elem_id = f"script_{tab}_{slug(script.title)}_{slug(argument.label or argument.name)}"
         made[_field(script, argument)] = _KINDS[argument.kind](argument, elem_id)
+    for argument in script.arguments(tab, services.menus):
+        if argument.follows:
+            _follow(argument, made[f"{FIELD}/{script.title}/{argument.follows[0]}"], made[_field(script, argument)])
     return made
+
+
+def _follow(argument: Argument, leader: Any, menu: Any) -> None:
+    """Offer what the other widget's value makes possible; a menu with nothing to offer is not shown."""
+    assert argument.follows is not None
+    _, choices_of = argument.follows
+    menu.visible = bool(choices_of(leader.value))
+
+    def offer(value: Any) -> Any:
+        choices = list(choices_of(value))
+        return gr.update(choices=choices, value=[], visible=bool(choices))
+
+    leader.change(offer, [leader], [menu], **QUIET)
 
 
 def slug(text: str) -> str:

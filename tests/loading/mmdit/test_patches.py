@@ -50,4 +50,7 @@ def test_rows_of_one_length_are_asked_together_and_come_back_in_order() -> None:
     x, time = torch.randn(3, 1, 2, 2), torch.tensor([0.0, 100.0, 200.0])
     answer = grouped(x, time, Given(context=context, pooled=lengths), part)
     assert asked == [(2, 3), (1, 5)]
+    asked.clear()
+    grouped(x[:2], time[:2], Given(context=context[:2], pooled=lengths[[0, 2]]), part)
+    assert asked == [(2, 3)]
     assert torch.allclose(answer, x + torch.tensor([6.0, 110.0, 206.0]).reshape(-1, 1, 1, 1))

@@ -56,13 +56,15 @@ def test_the_right_one_of_several_is_found(tmp_path: Path) -> None:
         (tokenizer.QWEN, "<|im_start|>"),
         (tokenizer.GEMMA, "<start_of_turn>"),
     ):
-        found = tokenizer.find(kind, [tmp_path], tmp_path / CHECKPOINT, {})
+        found = tokenizer.find(kind, [tmp_path], tmp_path / CHECKPOINT, {}, most=1000)
         assert found.token_to_id(mark) is not None
 
 
 def test_one_inside_the_encoders_file_comes_first(tmp_path: Path) -> None:
     inside = torch.frombuffer(bytearray(words.spiece()), dtype=torch.uint8)
-    found = tokenizer.find(tokenizer.T5, [tmp_path], tmp_path / CHECKPOINT, {"spiece_model": inside})
+    found = tokenizer.find(
+        tokenizer.T5, [tmp_path], tmp_path / CHECKPOINT, {"text_encoders.spiece_model": inside}, most=1000
+    )
     assert found.token_to_id("▁cat") is not None
 
 
@@ -71,5 +73,11 @@ def test_a_missing_one_is_named_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(
         EaselError, match=r"flux\.safetensors needs the tokenizer of T5.*tokenizer\.json.*google/t5"
     ) as said:
-        tokenizer.find(tokenizer.T5, [tmp_path], tmp_path / CHECKPOINT, {})
+        tokenizer.find(tokenizer.T5, [tmp_path], tmp_path / CHECKPOINT, {}, most=1000)
     assert str(tmp_path) in str(said.value)
+
+
+def test_a_kindred_one_with_more_words_than_the_encoder_is_not_taken(tmp_path: Path) -> None:
+    words.t5_json(tmp_path / "tokenizer.json")
+    with pytest.raises(EaselError, match="needs the tokenizer of T5"):
+        tokenizer.find(tokenizer.T5, [tmp_path], tmp_path / CHECKPOINT, {}, most=10)

@@ -132,23 +132,6 @@ class TestBadInput:
         assert idle.requests == []
 
     @pytest.mark.parametrize(
-        ("field", "value"),
-        [
-            ("refiner_checkpoint", "tiny.safetensors"),
-            ("restore_faces", True),
-            ("tiling", True),
-            ("script_name", "X/Y/Z plot"),
-            ("alwayson_scripts", {"no such": {"args": []}}),
-        ],
-    )
-    def test_a_feature_that_is_not_there_yet(self, idle: World, asking: TestClient, field: str, value: Any) -> None:
-        answer = asking.post(URL, json={"prompt": "x", field: value})
-        assert (answer.status_code, answer.json()["field"]) == (422, field)
-        assert answer.json()["detail"].startswith(f"{field}: ")
-        assert "not available in this version" in answer.json()["detail"]
-        assert idle.requests == []
-
-    @pytest.mark.parametrize(
         ("body", "field", "near"),
         [
             ({"sampler_name": "Eular a"}, "sampler_name", '"Euler a"'),

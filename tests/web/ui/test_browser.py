@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from PIL import Image
 
+from modules.generate.request import Img2Img
 from modules.web.ui import page as easel_page
 from tests.visitor import Visitor, expect, needs_chromium
 from tests.web.ui.fakes import FakeCheckpoint, World
@@ -300,3 +302,71 @@ def test_what_extensions_scripts_call_is_there(opened: Callable[..., tuple[World
     expect(visitor.find("pnginfo_image")).to_be_visible()
     assert visitor.page.evaluate("get_uiCurrentTabContent().id") == "tab_pnginfo"
     assert visitor.page.evaluate("window.changes > 0 && window.switches > 0")
+
+
+def test_a_picture_dropped_on_img2img_is_worked_on_and_sent_on(
+    opened: Callable[..., tuple[World, Open]], tmp_path: Path
+) -> None:
+    world, visit = opened()
+    visitor = visit()
+    path = tmp_path / "dropped.png"
+    Image.linear_gradient("L").resize((80, 64)).save(path)
+    visitor.page.get_by_role("tab", name="img2img").first.click()
+    visitor.find("img2img_image", "input[type=file]").set_input_files(str(path))
+    expect(visitor.find("img2img_image", "img")).to_be_visible()
+    visitor.find("img2img_prompt", "textarea").fill("a dog")
+    visitor.find("img2img_generate").click()
+    expect(visitor.find("html_info_img2img")).to_contain_text("a dog")
+    request = world.requests[-1]
+    assert isinstance(request, Img2Img)
+    assert world.services.inputs.open(request.init_images[0], field="image").size == (80, 64)
+    visitor.find("img2img_send_to_extras").click()
+    expect(visitor.find("extras_image", "img")).to_be_visible()
+
+
+def test_what_is_painted_is_what_may_change(opened: Callable[..., tuple[World, Open]]) -> None:
+    world, visit = opened()
+    visitor = visit()
+    visitor.ask("a cat", steps=2, seed=7, width=128, height=128)
+    visitor.find("txt2img_generate").click()
+    expect(visitor.find("html_log_txt2img")).to_contain_text("Time taken")
+    visitor.find("txt2img_send_to_inpaint").click()
+    canvas = visitor.find("img2maskimg", "canvas").first
+    expect(canvas).to_be_visible()
+    visitor.page.wait_for_timeout(1500)  # the editor fits the picture into itself
+    box = canvas.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    visitor.page.mouse.move(x - 20, y)
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(x + 20, y, steps=5)
+    visitor.page.mouse.up()
+    expect(visitor.find("img2img_prompt", "textarea")).to_have_value("a cat")
+    visitor.find("img2img_generate").click()
+    expect(visitor.find("html_log_img2img")).to_contain_text("Time taken")
+    request = world.requests[-1]
+    assert isinstance(request, Img2Img)
+    assert request.mask is not None
+    mask = world.services.inputs.open(request.mask, field="mask").convert("L")
+    assert mask.size == (128, 128)
+    middle, corner = mask.getpixel((64, 64)), mask.getpixel((2, 2))
+    assert (middle, corner) == (255, 0)
+
+
+def test_generate_forever_goes_on_until_it_is_cancelled(opened: Callable[..., tuple[World, Open]]) -> None:
+    world, visit = opened()
+    visitor = visit()
+    visitor.ask("again", steps=1, width=64, height=64)
+    visitor.find("txt2img_generate").click(button="right")
+    visitor.page.get_by_role("menuitem", name="Generate forever", exact=True).click()
+    deadline = time.monotonic() + 60
+    while len(world.requests) < 3 and time.monotonic() < deadline:
+        visitor.page.wait_for_timeout(200)
+    assert len(world.requests) >= 3
+    visitor.page.locator("#txt2img_generate_box button:visible").first.click(button="right")
+    visitor.page.get_by_role("menuitem", name="Cancel generate forever").click()
+    expect(visitor.find("txt2img_generate")).to_be_visible()
+    visitor.page.wait_for_timeout(1500)
+    asked = len(world.requests)
+    visitor.page.wait_for_timeout(2000)
+    assert len(world.requests) == asked

@@ -131,6 +131,55 @@ function updateInput(target) {
         }
     });
 
+    // Generate forever: a right click on a tab's Generate, Interrupt or Skip offers it; each tab for itself
+    const forever = new Map();
+
+    function setForever(tab, on) {
+        clearInterval(forever.get(tab));
+        forever.delete(tab);
+        if (on) {
+            const press = () => {
+                const button = document.getElementById(`${tab}_generate`);
+                if (button && button.offsetParent !== null && !button.disabled) {
+                    button.click();
+                }
+            };
+            press();
+            forever.set(tab, setInterval(press, 500));
+        }
+    }
+
+    function closeMenu() {
+        document.querySelectorAll(".easel-menu").forEach((menu) => menu.remove());
+    }
+
+    document.addEventListener("contextmenu", (event) => {
+        const button = event.target.closest('button[id$="_generate"], button[id$="_interrupt"], button[id$="_skip"]');
+        closeMenu();
+        if (!button) {
+            return;
+        }
+        event.preventDefault();
+        const tab = button.id.replace(/_(generate|interrupt|skip)$/, "");
+        const menu = document.createElement("menu");
+        menu.className = "easel-menu";
+        menu.setAttribute("role", "menu");
+        for (const [words, on] of [["Generate forever", true], ["Cancel generate forever", false]]) {
+            const entry = document.createElement("button");
+            entry.textContent = words;
+            entry.setAttribute("role", "menuitem");
+            entry.addEventListener("click", () => setForever(tab, on));
+            menu.append(entry);
+        }
+        document.body.append(menu);
+        const room = menu.getBoundingClientRect();
+        menu.style.left = `${Math.min(event.clientX, window.innerWidth - room.width - 8)}px`;
+        menu.style.top = `${Math.min(event.clientY, window.innerHeight - room.height - 8)}px`;
+        menu.querySelector("button").focus();
+    });
+    document.addEventListener("click", closeMenu);
+    document.addEventListener("keydown", (event) => event.key === "Escape" && closeMenu());
+
     /** The clipboard; where the browser has none (plain http on another machine), a hidden text field does it. */
     async function copy(text) {
         if (navigator.clipboard && window.isSecureContext) {

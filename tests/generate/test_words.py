@@ -1,0 +1,53 @@
+"""Laws of a request's words: styles come first, comments go, and only what makes a difference is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modules.core.errors import BadRequest
+from modules.generate import words
+from modules.generate.request import Txt2Img
+from modules.prompts.editing import Timeline
+from modules.prompts.styles import StyleBook
+from modules.settings.builtin import registry
+from modules.settings.options import Snapshot
+
+OPTIONS = Snapshot(registry())
+
+
+def test_styles_are_applied_and_comments_taken_out_of_both(tmp_path: Path) -> None:
+    path = tmp_path / "styles.csv"
+    path.write_text("name,prompt,negative_prompt\nfine,{prompt} # style in oil,grey\n")
+    request = Txt2Img(prompt="a cat", negative_prompt="fog # not mist", styles=("fine", "lost"))
+    found = words.asked(request, OPTIONS, StyleBook([path]))
+    assert (found.prompt.strip(), found.negative_prompt.split("\n")[0]) == ("a cat", "fog ")
+    assert any('"lost"' in remark for remark in found.remarks)
+    kept = words.asked(request, OPTIONS.overlay({"enable_prompt_comments": False}), StyleBook([path]))
+    assert kept.prompt == "a cat # style in oil"
+
+
+def test_too_many_joined_prompts_are_refused_by_their_field() -> None:
+    with pytest.raises(BadRequest, match="at most 100") as raised:
+        words.asked(Txt2Img(prompt=" AND ".join("x" * 101)), OPTIONS, StyleBook(), field="hr_prompt")
+    assert raised.value.field == "hr_prompt"
+
+
+def test_networks_in_the_negative_prompt_are_remarked_upon() -> None:
+    found = words.asked(Txt2Img(negative_prompt="ugly <lora:some:0.5>"), OPTIONS, StyleBook())
+    assert found.remarks == ("<lora:some:0.5> is only text in the negative prompt.",)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "changes", "told"),
+    [
+        ("a cat", {"emphasis": "No norm"}, {}),
+        ("a (cat)", {"emphasis": "No norm"}, {"Emphasis": "No norm"}),
+        ("a (cat)", {"emphasis": "Original"}, {}),
+        ("a [cat:dog:3]", {"use_old_scheduling": True}, {}),
+        ("a [cat:dog:1.5]", {"use_old_scheduling": True}, {"Old prompt editing timelines": True}),
+    ],
+)
+def test_only_what_makes_a_difference_is_told(prompt: str, changes: dict[str, object], told: dict[str, object]) -> None:
+    assert words.notes(OPTIONS.overlay(changes), Timeline(steps=8), prompt, "") == told
