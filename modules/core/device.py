@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 from collections.abc import Collection
 
 import torch
@@ -49,6 +50,21 @@ def choose(
         return Placement(device=device, dtype=full, vae_dtype=full)
     half = torch.bfloat16 if bf16 else torch.float16
     return Placement(device=device, dtype=half, vae_dtype=full if no_half_vae else half)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this is the device, or the machine, running out of memory."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and any(each in str(error) for each in words)
+    )
+
+
+def free(device: torch.device) -> None:
+    """Give back what nothing holds any more."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def wide(placement: Placement) -> Placement:

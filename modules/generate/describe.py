@@ -8,6 +8,7 @@ from typing import Any
 from modules.core.types import JsonObject
 from modules.generate import hires_plan
 from modules.generate.plan import Plan
+from modules.loading import storage
 from modules.prompts import infotext
 
 
@@ -30,6 +31,7 @@ def text_of(plan: Plan, index: int, extra: Mapping[str, Any]) -> str:
         "Size": f"{plan.width}x{plan.height}",
         "Model hash": checkpoint.hash if options["add_model_hash_to_info"] else None,
         "Model": checkpoint.short_name if options["add_model_name_to_info"] else None,
+        "FP8 weight": options["fp8_storage"] if storage.wanted(options, checkpoint.family) else None,
         "VAE hash": plan.vae.hash if plan.vae and options["add_vae_hash_to_info"] else None,
         "VAE": plan.vae.name if plan.vae and options["add_vae_name_to_info"] else None,
         "Variation seed": plan.subseeds[index] if varied else None,

@@ -28,14 +28,15 @@ def encoded(
 
     Only the former may be several prompts joined by AND; A1111 reads that as words in the latter.
     """
+    empty = encoder.encode("", policy)
     return Program(
         prompts=tuple(
             tuple((_scheduled(encoder, text, policy, timeline), weight) for text, weight in editing.subprompts(prompt))
             for prompt in prompts
         ),
         negatives=tuple(_scheduled(encoder, text, policy, timeline, negative=True) for text in negatives),
-        empty=encoder.encode("", policy),
-        ids=ids,
+        empty=empty,
+        ids=None if ids is None else (ids[0].to(empty.device), ids[1].to(empty.device)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -28,10 +28,13 @@ from modules.generate import (
 )
 from modules.generate.guidance import Program
 from modules.generate.handoff import Read
+from modules.generate.img2img import Start
 from modules.generate.plan import Plan
 from modules.generate.request import Generation
+from modules.generate.sampling import Beginning, Sample
 from modules.generate.save import Album
 from modules.generate.studio import Control, Studio
+from modules.generate.thrift import Thrift
 from modules.loading.loader import Model
 from modules.loading.vae import to_image
 
@@ -47,41 +50,73 @@ def make(studio: Studio, request: Generation, options: Mapping[str, Any], contro
     model = studio.model(work, others=work.models - 1)
     control.text("")
     control.begin(batches=work.request.n_iter, steps=hires.steps(work))
+    thrift = Thrift(work)
     with torch.inference_mode(), hypertiled.cut(studio, work) as studio:
         work, start = img2img.begun(studio, model, work, album.add_input)
-        for index, batch in enumerate(work.batches()):
+        for index, batch in thrift.batches():
             if control.interrupted:
                 break
             control.batch(index)
             model = studio.model(work, others=work.models - 1)  # a refiner may have taken its place
-            work = _starting(studio, work, index, batch)
-            equipped = equip.equip(studio.networks, studio.moments, model, work, batch, index)
-            work = equipped.plan
-            prompts = _encoded(studio, model, work, equipped.prompts, batch, index)
-            read = _reading(studio, work, equipped.prompts, batch, index)
-            early = hires.early(model, work, batch)
-            if (given := hires.first_picture(studio, work)) is not None:
-                sample = hires.given(studio, model, work, given)
-            else:
-                sample = sampling.sample(studio, model, work, batch, prompts, control, start.begin, read=read)
-            if work.hires:
-                first = hires.First(sample=sample, picture=given, prompts=early)
-                work, sample = hires.again(studio, work, batch, index, first, control, album.aside)
-            decoded = _decoded(studio, sample.model, work, index, sample.latents)
-            for number, picture in zip(batch, decoded, strict=True):
-                extra, image = {**sample.extra, **pixels.decoder_note(work)}, to_image(picture)
-                if work.restorer and work.options["save_images_before_face_restoration"]:
-                    album.aside(work, number, image, extra, "-before-face-restoration")
-                image = _finished(studio, work, number, image)
-                done = img2img.finished(studio, work, start, number, image, extra, album)
-                album.add(work, number, done.image, extra, complete=sample.complete)
-                img2img.add_masks(work, number, done, extra, album)
-    work = dataclasses.replace(work, notes=(*work.notes, *model.vae.told()))
+            try:
+                work, made = _made(studio, model, work, batch, index, start, control, album)
+            except RuntimeError as error:
+                thrift.again(batch, model, error)
+                continue
+            for number, picture in zip(batch, made.decoded, strict=True):
+                _kept(studio, work, start, number, picture, made.sample, album)
+    work = dataclasses.replace(work, notes=(*work.notes, *model.vae.told(), *thrift.notes))
     if work.hires and not work.hires.latent:
         studio.upscalers.release()
     result = album.close(work)
     studio.moments.finished.fire(moments.Finished(plan=work, result=result))
     return result
+
+
+class Made(NamedTuple):
+    """A batch: its latents with what is told of them, and its pixels, each (3, H, W) in 0..1."""
+
+    sample: Sample
+    decoded: list[Tensor]
+
+
+def _made(
+    studio: Studio, model: Model, work: Plan, batch: range, index: int, start: Start, control: Control, album: Album
+) -> tuple[Plan, Made]:
+    """Sample and decode a batch -> (the plan with what became known of it, the pictures)."""
+    work = _starting(studio, work, index, batch)
+    equipped = equip.equip(studio.networks, studio.moments, model, work, batch, index)
+    work = equipped.plan
+    prompts = _encoded(studio, model, work, equipped.prompts, batch, index)
+    read = _reading(studio, work, equipped.prompts, batch, index)
+    early = hires.early(model, work, batch)
+    if (given := hires.first_picture(studio, work)) is not None:
+        sample = hires.given(studio, model, work, given)
+    else:
+        sample = sampling.sample(studio, model, work, batch, prompts, control, _begin(work, start, batch), read=read)
+    if work.hires:
+        first = hires.First(sample=sample, picture=given, prompts=early)
+        work, sample = hires.again(studio, work, batch, index, first, control, album.aside)
+    return work, Made(sample, _decoded(studio, sample.model, work, index, sample.latents))
+
+
+def _begin(work: Plan, start: Start, batch: range) -> Beginning:
+    """Where a batch begins; every whole one begins alike, a part of one with its own pictures."""
+    size = work.request.batch_size
+    if len(batch) == size:
+        return start.begin
+    return start.begin.part(range(batch.start % size, batch.start % size + len(batch)))
+
+
+def _kept(studio: Studio, work: Plan, start: Start, number: int, picture: Tensor, sample: Sample, album: Album) -> None:
+    """Finish a picture and put it into the album."""
+    extra, image = {**sample.extra, **pixels.decoder_note(work)}, to_image(picture)
+    if work.restorer and work.options["save_images_before_face_restoration"]:
+        album.aside(work, number, image, extra, "-before-face-restoration")
+    image = _finished(studio, work, number, image)
+    done = img2img.finished(studio, work, start, number, image, extra, album)
+    album.add(work, number, done.image, extra, complete=sample.complete)
+    img2img.add_masks(work, number, done, extra, album)
 
 
 def _planned(studio: Studio, request: Generation, options: Mapping[str, Any]) -> Plan:

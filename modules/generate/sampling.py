@@ -37,6 +37,14 @@ class Beginning:
     concat: Tensor | None = None
     done: int = 0
 
+    def part(self, batch: range) -> Beginning:
+        """For those pictures of it alone, counted from its first."""
+
+        def rows(whole: Tensor | None) -> Tensor | None:
+            return whole if whole is None or len(whole) == 1 else whole[batch.start : batch.stop]
+
+        return dataclasses.replace(self, latents=rows(self.latents), concat=rows(self.concat))
+
 
 NOWHERE = Beginning()
 """From noise alone."""

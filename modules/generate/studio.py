@@ -12,7 +12,7 @@ from PIL import Image
 from modules.generate.moments import Moments
 from modules.generate.plan import Plan
 from modules.imaging.inputs import Inputs
-from modules.loading import vae
+from modules.loading import storage, vae
 from modules.loading.faces import FaceRestorers
 from modules.loading.library import Library
 from modules.loading.loader import Model
@@ -68,6 +68,7 @@ class Studio:
             keep=max(others, options["sd_checkpoint_cache"]),
             vae=work.vae,
             keep_vaes=options["sd_vae_checkpoint_cache"],
+            eight_bits=storage.wanted(options, work.checkpoint.family),
         )
         model.vae.wider = vae.wider(options)
         for part in (model.unet, model.vae.network):

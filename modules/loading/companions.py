@@ -70,11 +70,9 @@ def _matches(
             facts = opening.header(path)
         except (DamagedFile, OSError):
             continue  # it is for the lists of files to say so
-        prefix = prefix_of(facts.tensors, mark)
-        if prefix is not None and fits(facts, prefix):
-            yield Companion(path, prefix)
+        yield from (Companion(path, prefix) for prefix in prefixes(facts.tensors, mark) if fits(facts, prefix))
 
 
-def prefix_of(names: Iterable[str], mark: str) -> str | None:
-    """What stands before the mark in the first name that ends with it."""
-    return next((name.removesuffix(mark) for name in names if name.endswith(mark)), None)
+def prefixes(names: Iterable[str], mark: str) -> Iterator[str]:
+    """What stands before the mark in the names that end with it."""
+    return (name.removesuffix(mark) for name in names if name.endswith(mark))

@@ -49,6 +49,17 @@ def refiner_ids(scene: Scene) -> tuple[float, ...]:
 
 
 TABLE: tuple[Family, ...] = (
+    *(
+        Family(
+            id=id,
+            title=title,
+            marks=(_UNET, "conditioner.embedders.1.model.", mark),
+            latent=SDXL_LATENT,
+            native_size=1024,
+            limit="is recognised, but its continuous noise levels (EDM) are not supported in this version of Easel",
+        )
+        for id, title, mark in (("playground", "Playground 2.5", "edm_mean"), ("cosxl", "CosXL", "edm_vpred."))
+    ),
     Family(
         id="sdxl",
         title="Stable Diffusion XL",

@@ -70,7 +70,7 @@ class Checkpoint:
 def no_checkpoint_message(folders: Iterable[Path]) -> str:
     """What to do when there is no model at all; the page and the console say the same."""
     return (
-        "There is no checkpoint yet. Put a Stable Diffusion 1 model (a .safetensors file) into "
+        "There is no checkpoint yet. Put a model (one .safetensors file) into "
         f"{next(iter(folders))}, then press the refresh button beside the checkpoint menu (🔄) or POST "
         "/sdapi/v1/refresh-checkpoints."
     )

@@ -38,6 +38,17 @@ class Residency:
                 parts["denoiser"], self._device, torch.device("cpu"), offload_type="leaf_level", use_stream=False
             )
 
+    def lower(self) -> str | None:
+        """Go on with less of the model on the device -> the new mode, None when there is no lower one."""
+        following = {"normal": "medvram", "medvram": "lowvram"}.get(self.mode)
+        if following is None or self._device.type == "cpu":
+            return None
+        for part in self._parts.values():
+            part.to(torch.device("cpu"))
+        self.mode = following
+        self.manage(self._parts)
+        return following
+
     def replace(self, part: str, module: nn.Module) -> None:
         """Another module does the work of this part."""
         self._parts = {**self._parts, part: module}

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from modules.core.device import Placement
-from modules.loading import loader, vae_file
+from modules.loading import loader, storage, vae_file
 from modules.loading.companions import NOWHERE, Companions
 from modules.loading.library import Checkpoint
 from modules.loading.loader import Model
@@ -39,21 +39,32 @@ class Shelf:
         self._for_xl = for_xl or residency
         self._companions = companions
         self._residency = residency
-        self._models: OrderedDict[tuple[str, int, int], Model] = OrderedDict()
+        self._models: OrderedDict[tuple[str, int, int, bool], Model] = OrderedDict()
         self._vaes: OrderedDict[tuple[str, int, int], nn.Module] = OrderedDict()
 
-    def get(self, checkpoint: Checkpoint, *, keep: int = 0, vae: VaeFile | None = None, keep_vaes: int = 0) -> Model:
+    def get(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        keep: int = 0,
+        vae: VaeFile | None = None,
+        keep_vaes: int = 0,
+        eight_bits: bool = False,
+    ) -> Model:
         """The model of a checkpoint, loaded if need be; `keep` more may stay in RAM. Raises DamagedFile.
 
-        vae: the file whose VAE it has now, None: its own; `keep_vaes` more stay in RAM.
+        vae: the file whose VAE it has now, None: its own; `keep_vaes` more stay in RAM. eight_bits: its denoiser's
+        weights are kept so (see `storage`).
         """
-        key = (str(checkpoint.path), checkpoint.size, checkpoint.mtime)
+        key = (str(checkpoint.path), checkpoint.size, checkpoint.mtime, eight_bits)
         found = self._models.pop(key, None)
         self._make_room(keep)
         if found is None:
             large = (checkpoint.family or "").startswith("sdxl")
             residency = Residency(self._for_xl if large else self._residency, self.placement.device)
             found = loader.load(checkpoint, self.placement, residency, self._companions)
+            if eight_bits:
+                storage.compress(found.unet, found.placement.dtype)
         else:
             found.residency.enter()
         self._models[key] = found

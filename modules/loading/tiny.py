@@ -79,19 +79,20 @@ def decoder(path: Path, _mtime: int, channels: int) -> nn.Module:
     """(B, C, H, W) -> (B, 3, 8H, 8W), about 0..1. Raises DamagedFile."""
     from diffusers.models.autoencoders.vae import DecoderTiny
 
+    weights = _renumbered(opening.tensors(path), shift=-1)  # the original counts its clamp as the first layer
     with torch.device("meta"):
-        network = DecoderTiny(channels, 3, BLOCKS, (64,) * 4, 2, "relu", "nearest")
-    # the original counts its clamp as the first layer
-    return _Scaled(_filled(network, path, shift=-1), lambda made: made.add(1).div(2), lambda given: given)
+        network = DecoderTiny(channels, 3, BLOCKS, (_width(weights),) * 4, 2, "relu", "nearest")
+    return _Scaled(_filled(network, weights, path), lambda made: made.add(1).div(2), lambda given: given)
 
 
 def encoder(path: Path, _mtime: int, channels: int) -> nn.Module:
     """(B, 3, H, W) in 0..1 -> (B, C, H/8, W/8). Raises DamagedFile."""
     from diffusers.models.autoencoders.vae import EncoderTiny
 
+    weights = _renumbered(opening.tensors(path), shift=0)
     with torch.device("meta"):
-        network = EncoderTiny(3, channels, BLOCKS[::-1], (64,) * 4, act_fn="relu")
-    return _Scaled(_filled(network, path, shift=0), lambda made: made, lambda given: given.mul(2).sub(1))
+        network = EncoderTiny(3, channels, BLOCKS[::-1], (_width(weights),) * 4, act_fn="relu")
+    return _Scaled(_filled(network, weights, path), lambda made: made, lambda given: given.mul(2).sub(1))
 
 
 class _Scaled(nn.Module):
@@ -107,8 +108,13 @@ class _Scaled(nn.Module):
         return self._after(self.network(self._before(given)))
 
 
-def _filled(network: nn.Module, path: Path, *, shift: int) -> nn.Module:
-    weights = _renumbered(opening.tensors(path), shift)
+def _width(weights: Mapping[str, Tensor]) -> int:
+    """Channels of the layers: 64 in the published ones, fewer in those of small models."""
+    first = weights.get("layers.0.weight")
+    return 64 if first is None else len(first)
+
+
+def _filled(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> nn.Module:
     try:
         network.load_state_dict(weights, strict=True, assign=True)
     except RuntimeError as error:

@@ -12,10 +12,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from modules.core import device
 from modules.core.errors import EaselError
 from modules.loading.families import Latent
 
 log = logging.getLogger(__name__)
+
+TILE = 512
+"""Pixels along a tile's side; tiles overlap by a quarter."""
 
 
 @dataclasses.dataclass
@@ -24,7 +28,8 @@ class Vae:
 
     base: the checkpoint's own network while a separate file's is in its place; file: what that file is known by;
     wider: the number format that it is moved to, for good, where it overflows, None: it is not; remarks: what the user
-    should know of the work since `told` was last called.
+    should know of the work since `told` was last called. tiled: pictures are worked on in tiles that overlap, which
+    takes little memory; a run out of memory turns that on for good.
     """
 
     network: nn.Module
@@ -33,6 +38,7 @@ class Vae:
     file: object = None
     wider: torch.dtype | None = torch.float32
     remarks: list[str] = dataclasses.field(default_factory=list)
+    tiled: bool = False
 
     def put(self, network: nn.Module | None, file: object) -> None:
         """Work with another network from now on, or with the checkpoint's own (None), which nobody has touched."""
@@ -80,14 +86,42 @@ class Vae:
         self.network.to(self.wider)
 
     def _encode(self, pixels: Tensor) -> Tensor:
-        moments = self.network.encode((pixels.to(self._device(), self._dtype()) * 2 - 1).unsqueeze(0))  # type: ignore[operator]
-        mean: Tensor = moments.latent_dist.mode()[0]
+        given = (pixels.to(self._device(), self._dtype()) * 2 - 1).unsqueeze(0)
+        mean: Tensor = self._thrifty("encode", given).mode()[0]
         return (mean.float() - self.latent.shift) * self.latent.scale
 
     def _decode(self, latent: Tensor) -> Tensor:
         raw = (latent.to(self._dtype()) / self.latent.scale + self.latent.shift).unsqueeze(0)
-        pixels: Tensor = self.network.decode(raw, return_dict=False)[0]  # type: ignore[operator]
+        pixels: Tensor = self._thrifty("decode", raw)
         return pixels[0].float()
+
+    def _thrifty(self, work: str, given: Tensor) -> Any:
+        """The network's answer; when memory runs out, in tiles from now on."""
+        if self.tiled:
+            self._cut()
+        try:
+            return self._answer(work, given)
+        except RuntimeError as error:
+            if self.tiled or not device.out_of_memory(error) or not hasattr(self.network, "enable_tiling"):
+                raise
+        log.warning("Memory ran out in the VAE, which works in tiles from now on.")
+        self.remarks.append("Memory ran out in the VAE: it works in tiles from now on.")
+        self.tiled = True
+        device.free(self._device())
+        self._cut()
+        return self._answer(work, given)
+
+    def _answer(self, work: str, given: Tensor) -> Any:
+        """Of "decode" the pixels, of "encode" the distribution of latents."""
+        network: Any = self.network
+        return network.encode(given).latent_dist if work == "encode" else network.decode(given, return_dict=False)[0]
+
+    def _cut(self) -> None:
+        """Let the network work in tiles of TILE pixels."""
+        network: Any = self.network
+        network.enable_tiling()
+        network.tile_sample_min_size = TILE
+        network.tile_latent_min_size = TILE // self.latent.factor
 
     def _dtype(self) -> torch.dtype:
         return next(self.network.parameters()).dtype

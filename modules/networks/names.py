@@ -138,8 +138,11 @@ class Layers:
                     self._found.setdefault((component, spelling.replace(".", "_")), layer)
 
     def find(self, component: str, key: str) -> Layer | None:
-        """The layer of this key in a part of the model."""
-        return self._found.get((component, key))
+        """The layer of this key in a part of the model. A transformer's own names begin with "transformer." too, where
+        others' text encoders are: what the text encoder lacks is looked for there.
+        """
+        found = self._found.get((component, key))
+        return self._found.get((UNET, key)) if found is None and component == TEXT else found
 
 
 _QKV = ("q_proj", "k_proj", "v_proj")

@@ -272,6 +272,10 @@ class Snapshot(Mapping[str, Any]):
         }
         return Snapshot(self._registry, {**self._values, **checked})
 
+    def honours(self, key: str) -> bool:
+        """Whether Easel does anything with the option yet."""
+        return key in self._registry and self._registry[key].works
+
     def without(self, keys: Collection[str]) -> Snapshot:
         """This one with some options at their defaults; unknown keys say nothing."""
         return Snapshot(self._registry, {key: value for key, value in self._values.items() if key not in keys})

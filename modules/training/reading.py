@@ -1,7 +1,7 @@
 """Training of the text tower: read the facts of a scene off its caption, before any picture is made.
 
-SD1's own tower was trained on 400 million captioned pictures. A small one that starts from nothing learns far more
-slowly through the UNet than from the facts themselves, so it is taught to name them first: from the end-of-text token
+SD1's own tower was trained on 400 million captioned pictures. A small one that starts from nothing would have to learn
+everything through the UNet, so it is taught to name the facts first: from the end-of-text token
 and from one of the filling tokens after it (the UNet attends to all 77), a linear layer has to tell thing, colour,
 place, count and so on of what the caption told. The linear layers are thrown away afterwards. Held-out pairs of thing
 and colour do not occur here either.

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -473,3 +474,22 @@ def test_a_preview_has_a_row_for_every_channel() -> None:
         assert len(row.latent.preview) == row.latent.channels
         picture = preview.linear(torch.randn(row.latent.channels, 4, 6), row.latent)
         assert picture.size == (6, 4)
+
+
+def test_a_lora_under_diffusers_names_changes_the_transformer_and_comes_off_again(bench: Any) -> None:
+    studio = bench(families.flux_apart())
+    width = studio.model.unet.config.num_attention_heads * studio.model.unet.config.attention_head_dim
+    generator = torch.Generator().manual_seed(0)
+    lora = {
+        f"transformer.{layer}.lora_{part}.weight": torch.randn(shape, generator=generator) * 0.3
+        for layer in ("transformer_blocks.0.attn.to_q", "single_transformer_blocks.1.attn.to_v")
+        for part, shape in (("A", (4, width)), ("B", (width, 4)))
+    }
+    (studio.folder / "Lora").mkdir(exist_ok=True)
+    save_file(lora, studio.folder / "Lora" / "style.safetensors")
+    request = dataclasses.replace(REQUEST, cfg_scale=1.0, steps=1)
+    plain = studio.see(request)
+    styled = studio.see(dataclasses.replace(request, prompt=f"{request.prompt}<lora:style:1>"))
+    assert styled.result["comments"] == []
+    assert psnr(styled.latents, plain.latents) < 60
+    assert torch.equal(studio.see(request).latents, plain.latents)

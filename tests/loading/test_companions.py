@@ -30,6 +30,13 @@ def test_the_part_is_found_whatever_stands_before_its_names(tmp_path: Path) -> N
     assert set(found.weights("model.vision.norm", "absent")) == {MARK, "norm", "model.vision.norm"}
 
 
+def test_a_vision_tower_before_the_text_does_not_hide_it(tmp_path: Path) -> None:
+    put(tmp_path / "a.safetensors", f"image.{MARK}", f"text.{MARK}", "text.norm")
+    found = companions.search([tmp_path], tmp_path / "sd" / "x.safetensors", MARK, lambda _, prefix: prefix == "text.")
+    assert found is not None
+    assert set(found.weights()) == {MARK, "norm"}
+
+
 def test_the_one_named_after_the_checkpoint_comes_first(tmp_path: Path) -> None:
     checkpoint = put(tmp_path / "sd" / "flux.safetensors", "x")
     put(tmp_path / "text" / "aaa.safetensors", MARK)

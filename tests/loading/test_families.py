@@ -19,6 +19,7 @@ from modules.core.process import VarianceExploding
 from modules.core.store import Store
 from modules.loading import families, header, loader
 from modules.loading.family import Scene
+from modules.loading.header import TensorInfo
 from modules.loading.library import Library
 from modules.loading.loader import Model
 from modules.loading.prediction import Given
@@ -96,6 +97,16 @@ def test_every_family_is_recognised_loaded_sampled_and_decoded(recipe: tuple[str
         pixels = model.vae.decode(latents[0])
     assert torch.isfinite(latents).all()
     assert pixels.shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize(("mark", "title"), [("edm_mean", "Playground"), ("edm_vpred.sigma_max", "CosXL")])
+def test_kin_of_sdxl_with_other_noise_levels_are_told_apart(mark: str, title: str) -> None:
+    parts = {**RECIPES["sdxl"](), "": iter([(mark, ())])}
+    tensors = {prefix + name: TensorInfo("F16", shape) for prefix, shapes in parts.items() for name, shape in shapes}
+    facts = header.Header(Path("kin.safetensors"), tensors, {})
+    family = families.detect(facts)
+    assert family.title.startswith(title)
+    assert "EDM" in (families.obstacle(family, facts) or "")
 
 
 def test_marks_in_the_header_make_a_velocity_model_that_ends_in_noise(tmp_path: Path) -> None:

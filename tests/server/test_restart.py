@@ -15,13 +15,17 @@ from PIL import Image
 
 from tests.server.running import SMALL, Answer, Server, blamed, files, until
 
+RED = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAGCAIAAABxZ0isAAAAEklEQVR4nGP8z4AdMOEQp4sEAJiFAQtsMIKbAAAAAElFTkSuQmCC"
+"""A picture file."""
+
 JOBS: Mapping[str, Mapping[str, Any]] = {
     "running": {"steps": 30, "n_iter": 3, "save_images": True},
     "second": {"save_images": True, "seed": 20},
     "third": {"seed": -1, "subseed": -1},
     "fourth": {"save_images": True, "n_iter": 2, "override_settings": {"samples_format": "jpg"}},
+    "picture": {"init_images": [RED], "mask": RED, "save_images": True},
 }
-PICTURES = {"running": 4, "second": 1, "third": 1, "fourth": 3}
+PICTURES = {"running": 4, "second": 1, "third": 1, "fourth": 3, "picture": 1}
 """Several batches, saved, have a grid too."""
 
 CHANGES = {"jpeg_quality": 71, "samples_format": "webp", "CLIP_stop_at_last_layers": 2}
@@ -31,9 +35,13 @@ def body(id: str) -> dict[str, Any]:
     return {**SMALL, **JOBS[id], "force_task_id": id}
 
 
+def route(id: str) -> str:
+    return "img2img" if "init_images" in JOBS[id] else "txt2img"
+
+
 def submit(server: Server, pool: ThreadPoolExecutor, id: str) -> Future[httpx.Response]:
     """POST in a thread, and wait until the job is in the queue."""
-    posted = pool.submit(server.post, "txt2img", body(id))
+    posted = pool.submit(server.post, route(id), body(id))
     until(lambda: server.task(id)["queued"] or server.task(id)["active"])
     return posted
 
@@ -72,7 +80,7 @@ def test_jobs_that_were_in_the_queue_end_by_themselves(revived: Server) -> None:
 def test_asking_again_gives_the_result_that_is_there(revived: Server, id: str) -> None:
     until(lambda: revived.task(id)["completed"])
     before = files(revived.data)
-    answers = [Answer(revived.post("txt2img", body(id)).raise_for_status()) for _ in range(2)]
+    answers = [Answer(revived.post(route(id), body(id)).raise_for_status()) for _ in range(2)]
     assert [len(answer.images) for answer in answers] == [PICTURES[id]] * 2
     assert answers[0].raw == answers[1].raw
     assert answers[0].info == answers[1].info

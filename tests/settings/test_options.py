@@ -333,3 +333,10 @@ class TestFrozen:
     def test_a_name_that_does_not_exist_is_an_error(self, wrong: dict[str, list[str]]) -> None:
         with pytest.raises(NotFound, match="Did you mean"):
             frozen_keys(REGISTRY, **wrong)
+
+
+def test_without_some_options_a_snapshot_has_their_defaults() -> None:
+    snapshot = Snapshot(REGISTRY).overlay({"jpeg_quality": 70, "samples_format": "webp"})
+    without = snapshot.without({"jpeg_quality", "unknown"})
+    assert (without["jpeg_quality"], without["samples_format"]) == (REGISTRY["jpeg_quality"].default, "webp")
+    assert snapshot["jpeg_quality"] == 70

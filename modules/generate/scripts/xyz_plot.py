@@ -221,6 +221,7 @@ class _Plot:
             self._make(at[0], at[1], at[2])
         if self.failure is not None and not self.cells:
             raise self.failure
+        self._tell_what_changes_nothing()
 
     def _make(self, ix: int, iy: int, iz: int) -> None:
         if self.context.interrupted:
@@ -237,6 +238,13 @@ class _Plot:
         if made.pictures:
             self.first = self.first or made
             self.cells[index], self.requests[index] = made, request
+
+    def _tell_what_changes_nothing(self) -> None:
+        """A remark for each setting that an axis varies in vain."""
+        own = {key for request in self.requests.values() for key in request.override_settings}
+        for key in sorted(own - set(self.request.override_settings)):
+            if not self.context.options.honours(key):
+                self.context.notes.append(f"{TITLE}: the setting {key} changes nothing in this version of Easel.")
 
     def _request(self, ix: int, iy: int, iz: int) -> Request:
         request = self.request

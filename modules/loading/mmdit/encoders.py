@@ -160,7 +160,7 @@ def _t5(source: Source, weights: Mapping[str, Tensor], device: torch.device) -> 
 
 def _below(weights: Mapping[str, Tensor], beginning: str, mark: str) -> dict[str, Tensor] | None:
     """Tensors of a part inside the checkpoint, named from the mark's first word on."""
-    prefix = companions.prefix_of((name for name in weights if name.startswith(beginning)), mark)
+    prefix = next(companions.prefixes((name for name in weights if name.startswith(beginning)), mark), None)
     if prefix is None:
         return None
     return {name[len(prefix) :]: tensor for name, tensor in weights.items() if name.startswith(prefix)}
@@ -178,8 +178,8 @@ def decoder(source: Source, reader: Reader, width: int, *, normed: bool = True) 
 
     weights: Mapping[str, Tensor] | None = None
     inside = [name for name in source.weights if name.startswith(_INSIDE)]
-    prefix = companions.prefix_of(inside, mark)
-    if prefix is not None and _reads(reader, source.weights, prefix):
+    prefix = next((each for each in companions.prefixes(inside, mark) if _reads(reader, source.weights, each)), None)
+    if prefix is not None:
         weights = source.below(prefix)
     elif found := companions.search(source.companions.text, source.header.path, mark, fits):
         weights = found.weights(*tokenizer.INSIDE)

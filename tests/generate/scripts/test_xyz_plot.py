@@ -230,3 +230,11 @@ def test_an_extension_can_add_an_axis(world: World) -> None:
     assert [request.prompt for request in world.painter.asked] == ["HEY", "HO"]
     remove()
     assert len(axes.of("txt2img")) == before
+
+
+def test_a_setting_that_does_nothing_yet_is_told(world: World) -> None:
+    context = world.context()
+    plot(context, x=("Token merging ratio", "0,0.5"), y=("Clip skip", "1,2"))
+    honoured = context.options.honours("token_merging_ratio")
+    assert context.options.honours("CLIP_stop_at_last_layers")
+    assert [("token_merging_ratio" in note) for note in context.notes] == ([] if honoured else [True])

@@ -121,10 +121,11 @@ def test_hypernetwork(parts: Parts, tmp_path: Path) -> None:
     undo()
 
 
-def test_preview_decoder(run: stages.Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [16, 64])
+def test_preview_decoder(run: stages.Run, tmp_path: Path, width: int) -> None:
     pictures, latents = Shards(run.data, PICTURES), Shards(run.data, LATENTS)
     torch.manual_seed(0)
-    task = previews.PreviewTask(previews.decoder(64), pictures, latents, batch=4, seed=1)
+    task = previews.PreviewTask(previews.decoder(width), pictures, latents, batch=4, seed=1)
     batch = task.draw(0, torch.Generator().manual_seed(0))
     before = float(task.losses(batch)["loss"].detach())
     stage = Stage(steps=12, batch=4, rate=2e-3, warmup=1, floor=1.0, ema=0.5)

@@ -1,0 +1,73 @@
+"""The VAE helps itself: tiles when memory runs out."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from modules.loading.families import TABLE
+from modules.loading.vae import TILE, Vae
+
+SD1 = next(row for row in TABLE if row.id == "sd1").latent
+
+
+class Network(nn.Module):
+    """Doubles as an AutoencoderKL: has memory only while it works in tiles, if `small`."""
+
+    def __init__(self, *, small: bool, error: str = "CUDA out of memory.") -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.small, self.error, self.tiles, self.calls = small, error, False, 0
+
+    def enable_tiling(self) -> None:
+        self.tiles = True
+
+    def decode(self, latent: Tensor, return_dict: bool = True) -> tuple[Tensor]:
+        self._work()
+        return (torch.zeros(1, 3, latent.shape[2] * 8, latent.shape[3] * 8),)
+
+    def encode(self, pixels: Tensor) -> Any:
+        self._work()
+        mean = torch.zeros(1, 4, pixels.shape[2] // 8, pixels.shape[3] // 8)
+        return SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: mean))
+
+    def _work(self) -> None:
+        self.calls += 1
+        if self.small and not self.tiles:
+            raise torch.OutOfMemoryError(self.error)
+
+
+@pytest.mark.parametrize("work", ["decode", "encode"])
+def test_tiles_come_with_the_first_shortage_and_stay(work: str) -> None:
+    network = Network(small=True)
+    vae = Vae(network, SD1)
+    given = torch.zeros(4, 8, 8) if work == "decode" else torch.zeros(3, 64, 64)
+    for _ in range(2):
+        getattr(vae, work)(given)
+    assert network.calls == 3
+    assert (network.tile_sample_min_size, network.tile_latent_min_size) == (TILE, TILE // 8)
+    assert "tiles" in vae.told()[0]
+    assert vae.told() == ()
+
+
+def test_with_room_there_are_no_tiles() -> None:
+    network = Network(small=False)
+    Vae(network, SD1).decode(torch.zeros(4, 8, 8))
+    assert not network.tiles
+
+
+def test_another_error_is_let_through() -> None:
+    network = Network(small=True, error="sizes must match")
+    vae = Vae(network, SD1)
+    network.__class__ = type("Broken", (Network,), {"_work": _broken})
+    with pytest.raises(RuntimeError, match="sizes must match"):
+        vae.decode(torch.zeros(4, 8, 8))
+    assert not network.tiles
+
+
+def _broken(self: Network) -> None:
+    raise RuntimeError("sizes must match")
