@@ -40,9 +40,9 @@ class Sampler:
     levels: its own noise levels instead of a scheduler's, (steps, trained, **level_settings) -> sigmas;
     level_settings name fields of `Levels`; tail: those that are left to do over a picture, (scheduled, steps, done,
     trained, **level_settings) -> `Tail`, scheduled being a scheduler's last `done` steps. clock: trained levels ->
-    those at which it asks the model. scaled: it samples x / sqrt(1 + sigma^2), as latent diffusion did: the first noise has
-    variance 1, and what remains of noise at the end is scaled with the picture. asks: what a model predicts -> what its
-    answers are taken for (keys of `loading.prediction.KINDS`; A1111's UniPC and LCM have their own ways). guidance:
+    those at which it asks the model. scaled: it samples x / sqrt(1 + sigma^2), as latent diffusion did: the first noise
+    has variance 1, and what remains of noise at the end is scaled with the picture. asks: what a model predicts -> what
+    its answers are taken for (keys of `loading.prediction.KINDS`; A1111's UniPC and LCM have their own ways). guidance:
     share of the CFG scale it is guided with; shows_negative: it needs the guess without the prompt at every scale.
     """
 

@@ -17,12 +17,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
+from modules.core.device import Placement
 from modules.core.errors import BadRequest, EaselError
 from modules.generate.request import Img2Img, Txt2Img
 from modules.loading import preview
 from modules.loading.loader import declare_vision_operators
 from modules.loading.mmdit import patches
 from modules.loading.mmdit.rows import ROWS
+from modules.loading.shelf import Shelf
 from modules.samplers.catalog import Sampler, builtin
 from tests.generate.transformers import Seen, TransformerBench
 from tests.loading import gguf_files
@@ -493,3 +495,19 @@ def test_a_lora_under_diffusers_names_changes_the_transformer_and_comes_off_agai
     assert styled.result["comments"] == []
     assert psnr(styled.latents, plain.latents) < 60
     assert torch.equal(studio.see(request).latents, plain.latents)
+
+
+@pytest.mark.parametrize(
+    "name", ["sd3.5 whole", "flux schnell apart", "flux2 klein apart", "lumina apart", "qwen-image apart"]
+)
+def test_half_precision_is_near_the_full_one(name: str, bench: Any) -> None:
+    """Every number that meets the network's is of its format; float16 becomes bfloat16 where it would overflow."""
+    studio = bench(families.FAMILIES[name]())
+    request = dataclasses.replace(REQUEST, steps=2)
+    full = studio.see(request, sd3_enable_t5=True)
+    half = Placement(device=torch.device("cpu"), dtype=torch.float16, vae_dtype=torch.bfloat16)
+    studio.studio = dataclasses.replace(studio.studio, shelf=Shelf(half, companions=studio.companions))
+    seen = studio.see(request, sd3_enable_t5=True)
+    wide = studio.model.family.wide
+    assert next(studio.model.unet.parameters()).dtype == (torch.bfloat16 if wide else torch.float16)
+    assert psnr(seen.latents, full.latents) > 35

@@ -4,6 +4,7 @@ sizes are those that were published.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -192,3 +193,15 @@ def test_real_sizes_are_recognised_and_loaded(name: str, tmp_path: Path) -> None
     model = load(path, half)
     assert model.family.id == name
     assert sum(each.numel() for each in model.unet.parameters()) == SIZES[name]["model.diffusion_model."]
+
+
+def test_an_even_picture_is_encoded_as_exactly_as_any_other(tmp_path: Path) -> None:
+    """Inpainting models are shown grey: float32 and float64 must agree on it."""
+    save_file(filled(RECIPES["sd1"]()), tmp_path / "plain.safetensors")
+    network = load(tmp_path / "plain.safetensors").vae.network
+    exact = copy.deepcopy(network).double()
+    with torch.inference_mode():
+        for picture in (torch.zeros(1, 3, 64, 64), torch.rand(1, 3, 64, 64)):
+            ours = network.encode(picture).latent_dist.mean  # type: ignore[operator]
+            theirs = exact.encode(picture.double()).latent_dist.mean  # type: ignore[operator]
+            assert torch.allclose(ours.double(), theirs, atol=0.01 * float(theirs.abs().max()))
