@@ -74,8 +74,8 @@ class BatchReady:
 
 @dataclasses.dataclass(kw_only=True)
 class Sampling:
-    """Sampling is about to begin from x (B, C, H, W) along sigmas (steps + 1,): from `noise`, over `latents` of a picture
-    where there is one. [process_before_every_sampling]
+    """Sampling is about to begin from x (B, C, H, W) along sigmas (steps + 1,): from `noise`, over `latents` of a given
+    picture if there is one. [process_before_every_sampling]
     """
 
     plan: Plan

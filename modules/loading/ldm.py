@@ -114,11 +114,11 @@ def autoencoder(source: Source) -> nn.Module:
     with torch.device("meta"):
         model = AutoencoderKL(**vae_config.config(parts.shapes(weights)))
     converted = convert_ldm_vae_checkpoint(dict(weights), dict(model.config))
-    parts.filled(model, converted, source.home, placement.vae_dtype, channels_last=placement.channels_last)
+    whole = parts.filled(model, converted, source.home, placement.vae_dtype, channels_last=placement.channels_last)
     if source.home.type == "cpu":
         # group norm with channels last loses its digits on an even picture, such as the grey of an inpainting model
         model.encoder.to(memory_format=torch.contiguous_format)
-    return model
+    return whole
 
 
 def tower(source: Source, facts: TextTower) -> nn.Module:
