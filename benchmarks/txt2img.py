@@ -141,7 +141,7 @@ def plain(model: Model, sampler: str) -> Any:
     with contextlib.redirect_stderr(io.StringIO()):
         pipeline = StableDiffusionPipeline(
             vae=stock(AutoencoderKL, model.vae.network),
-            text_encoder=model.text.tower,
+            text_encoder=model.text.towers["text"],
             tokenizer=tokenizer(),
             unet=stock(UNet2DConditionModel, model.unet),
             scheduler=scheduler,

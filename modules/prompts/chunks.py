@@ -19,8 +19,8 @@ CHUNK = 75
 class TextPolicy:
     """How prompts are read. emphasis: "Original", "No norm", "Ignore" or "None"; skip: 1 = last layer, 2 = one before;
     skip_sdxl: skip moves SDXL's first encoder too; backtrack: a comma at most so many tokens back starts the next chunk
-    instead of a cut inside a phrase. old: A1111's first way: one chunk, the rest is cut off; bracket tokens are weights,
-    and only they. t5: Stable Diffusion 3 reads the prompt with T5 too.
+    instead of a cut inside a phrase. old: A1111's first way: one chunk, the rest is cut off; bracket tokens, and only
+    they, are weights. t5: Stable Diffusion 3 reads the prompt with T5 too.
     """
 
     emphasis: str = "Original"

@@ -49,6 +49,7 @@ postprocessing_operation_order postprocessing_existing_caption_action
 hypertile_enable_unet hypertile_enable_unet_secondpass hypertile_max_depth_unet hypertile_max_tile_unet
 hypertile_swap_size_unet hypertile_enable_vae hypertile_max_depth_vae hypertile_max_tile_vae hypertile_swap_size_vae
 font grid_text_active_color grid_text_inactive_color img_max_size_mp
+outdir_save img2img_batch_show_results_limit
 return_grid do_not_show_images show_progress_in_title send_seed send_size quicksettings_list gradio_theme
 """
 WORKS = frozenset(_WORKS.split())
@@ -209,7 +210,8 @@ HELP = {
     "use_old_scheduling": "In [a:b:n], below 1 is a fraction and all else a step, also in hires passes (before 1.6).",
     "infotext_skip_pasting": "Labels of generation parameters that stay as they are on the page.",
     "show_progress_every_n_steps": "In steps; -1 shows a preview only at the end of a batch.",
-    "show_progress_type": "Full decodes as for the final picture; Approx cheap takes next to no time; TAESD needs a file in models/VAE-taesd.",
+    "show_progress_type": "Full decodes as for the final picture; Approx cheap takes next to no time; TAESD"
+    " needs a file in models/VAE-taesd.",
     "live_preview_content": "What the preview shows of the model's answers.",
     "live_preview_refresh_period": "In milliseconds.",
     "quicksettings_list": "Settings shown at the top of the page; takes effect when the page is opened again.",

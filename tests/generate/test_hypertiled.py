@@ -45,8 +45,8 @@ def test_the_same_tiles_are_drawn_again(bench: Bench) -> None:
 def test_a_job_that_breaks_leaves_no_tiles(bench: Bench) -> None:
     class Breaking(Silent):
         def step(self, done: int) -> None:
-            raise RuntimeError("out of memory")
+            raise RuntimeError("the step broke")
 
-    with pytest.raises(RuntimeError, match="memory"):
+    with pytest.raises(RuntimeError, match="broke"):
         bench.make(LARGE, Breaking(), **ON)
     assert hooked(bench) == []

@@ -34,7 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 def test_every_part_is_whole_in_the_asked_format(model: Model) -> None:
-    for part in (model.unet, model.text.tower, model.vae.network):
+    for part in (model.unet, model.text.towers["text"], model.vae.network):
         tensors = [*part.parameters(), *part.buffers()]
         assert all(not tensor.is_meta for tensor in tensors)
         assert {parameter.dtype for parameter in part.parameters()} == {torch.float32}
@@ -47,7 +47,7 @@ def test_as_many_numbers_as_in_the_file(model: Model) -> None:
     expected = {
         "model.diffusion_model.": model.unet,
         "first_stage_model.": model.vae.network,
-        "cond_stage_model.transformer.": model.text.tower,
+        "cond_stage_model.transformer.": model.text.towers["text"],
     }
     for prefix, part in expected.items():
         stored = sum(

@@ -5,23 +5,23 @@ from __future__ import annotations
 import pytest
 import torch
 
-from modules.loading.text import KEPT, TextEncoder, weighted
+from modules.loading.text import KEPT, TextEncoder, TextModel, weighted
 from modules.prompts.chunks import TextPolicy
 from tests.studio import Bench
 
 
 @pytest.fixture(scope="module")
-def encoder(bench: Bench) -> TextEncoder:
+def encoder(bench: Bench) -> TextModel:
     return bench.studio.shelf.get(bench.library.find("tiny-sd1")).text
 
 
-def test_weight_one_is_no_emphasis(encoder: TextEncoder) -> None:
+def test_weight_one_is_no_emphasis(encoder: TextModel) -> None:
     for mode in ("Original", "No norm", "Ignore"):
         policy = TextPolicy(emphasis=mode)
         assert torch.allclose(encoder.encode("a (cat:1.0)", policy), encoder.encode("a cat", TextPolicy()), atol=1e-6)
 
 
-def test_ignore_reads_brackets_and_drops_weights(encoder: TextEncoder) -> None:
+def test_ignore_reads_brackets_and_drops_weights(encoder: TextModel) -> None:
     assert torch.equal(
         encoder.encode("a (cat:1.5)", TextPolicy(emphasis="Ignore")), encoder.encode("a cat", TextPolicy())
     )
@@ -41,7 +41,7 @@ def test_original_keeps_the_mean_of_each_chunk_over_all_texts(times: list[int]) 
     assert torch.equal(weighted(hidden, weights, None), hidden * weights.unsqueeze(-1))
 
 
-def test_clip_skip_counts_layers_from_the_end(encoder: TextEncoder) -> None:
+def test_clip_skip_counts_layers_from_the_end(encoder: TextModel) -> None:
     plain, one, two, five = (
         encoder.encode("a cat", policy)
         for policy in (TextPolicy(), TextPolicy(skip=1), TextPolicy(skip=2), TextPolicy(skip=12))
@@ -51,7 +51,7 @@ def test_clip_skip_counts_layers_from_the_end(encoder: TextEncoder) -> None:
     assert torch.isfinite(five).all()  # more than the tower has: its first state
 
 
-def test_chunks_are_encoded_independently(encoder: TextEncoder) -> None:
+def test_chunks_are_encoded_independently(encoder: TextModel) -> None:
     policy = TextPolicy(emphasis="No norm")
     both = encoder.encode("a red house BREAK a green tree", policy)
     assert both.shape[1] == 2 * 77
@@ -59,7 +59,7 @@ def test_chunks_are_encoded_independently(encoder: TextEncoder) -> None:
     assert torch.allclose(both[:, 77:], encoder.encode("a green tree", policy), atol=1e-5)
 
 
-def test_texts_of_one_prompt_are_filled_with_empty_chunks(encoder: TextEncoder) -> None:
+def test_texts_of_one_prompt_are_filled_with_empty_chunks(encoder: TextModel) -> None:
     texts = encoder.encode_together(["a cat", "a dog BREAK a house", "a cat"], TextPolicy())
     short, long, again = (text.tokens for text in texts)
     assert short.shape == long.shape

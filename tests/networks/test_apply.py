@@ -32,7 +32,7 @@ def model(request: pytest.FixtureRequest, bench: Bench) -> Any:
     """A copy of the tiny model's parts that networks act on, in a number format."""
     original = bench.studio.shelf.get(bench.library.find("tiny-sd1"))
     device = torch.device("cpu")
-    tower = copy.deepcopy(original.text.tower).to(request.param)
+    tower = copy.deepcopy(original.text.towers["text"]).to(request.param)
     return SimpleNamespace(
         unet=copy.deepcopy(original.unet).to(request.param),
         text=TextEncoder(tower, device),
@@ -59,7 +59,7 @@ def _clean(networks: Networks, model: Any) -> Iterator[None]:
 def bits(model: Any) -> str:
     """A fingerprint of every bit of the weights, and which tensors there are."""
     digest = hashlib.sha256()
-    for root in (model.unet, model.text.tower):
+    for root in (model.unet, model.text.towers["text"]):
         for name, tensor in root.state_dict().items():
             digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
@@ -104,7 +104,7 @@ def test_weights_are_base_plus_strength_times_delta(networks: Networks, model: A
 
     parts = load_file(made.lora(tmp_path / "Lora", "a"))
     layer = model.unet.down_blocks[0].attentions[0].transformer_blocks[0].attn1.to_q
-    tower = model.text.tower.encoder.layers[0].self_attn.q_proj
+    tower = model.text.towers["text"].encoder.layers[0].self_attn.q_proj
     before, text_before = layer.weight.float().clone(), tower.weight.float().clone()
     apply(networks, model, "<lora:a:0.25:0.5>")
     for weight, base, name, strength in (

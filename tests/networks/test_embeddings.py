@@ -120,7 +120,7 @@ def test_files_are_read_once_and_new_ones_are_seen(tmp_path: Path) -> None:
 @pytest.fixture
 def encoder(bench: Bench) -> TextEncoder:
     model = bench.studio.shelf.get(bench.library.find("tiny-sd1"))
-    return TextEncoder(model.text.tower, torch.device("cpu"))
+    return TextEncoder(model.text.towers["text"], torch.device("cpu"))
 
 
 def test_a_word_with_a_tokens_own_vector_is_that_token(encoder: TextEncoder) -> None:

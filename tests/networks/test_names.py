@@ -57,7 +57,7 @@ def test_other_names_are_nobodys(name: str) -> None:
 @pytest.fixture(scope="module")
 def layers(bench: Bench) -> Layers:
     model = bench.studio.shelf.get(bench.library.find("tiny-sd1"))
-    return Layers({UNET: model.unet, TEXT: model.text.tower})
+    return Layers({UNET: model.unet, TEXT: model.text.towers["text"]})
 
 
 @pytest.mark.parametrize(

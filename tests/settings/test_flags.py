@@ -55,7 +55,8 @@ def test_a_flag_without_effect_says_so_in_one_line(field: dataclasses.Field[bool
 
 WORKING = """
 listen port server_name share api nowebui api_auth gradio_auth gradio_auth_path ckpt ckpt_dir lora_dir
-embeddings_dir hypernetwork_dir data_dir models_dir medvram medvram_sdxl lowvram no_half no_half_vae precision use_cpu device_id
+embeddings_dir hypernetwork_dir data_dir models_dir medvram medvram_sdxl lowvram no_half no_half_vae precision
+use_cpu device_id
 skip_install autolaunch theme cors_allow_origins cors_allow_origins_regex subpath ui_settings_file ui_config_file
 styles_file freeze_settings freeze_settings_in_sections freeze_specific_settings loglevel tls_keyfile tls_certfile
 gradio_allowed_path timeout_keep_alive no_hashing disable_all_extensions disable_extra_extensions max_batch_count

@@ -25,7 +25,9 @@ def numbers(option: Option) -> st.SearchStrategy[Any]:
     low, high = option.minimum, option.maximum
     if option.kind == "int":
         return st.integers(-INT_LIMIT if low is None else int(low), INT_LIMIT if high is None else int(high))
-    return st.floats(low, high if high is not None else 1e300, allow_nan=False).map(lambda x: x + 0.0)
+    return st.floats(-1e300 if low is None else low, high if high is not None else 1e300, allow_nan=False).map(
+        lambda x: x + 0.0
+    )
 
 
 def values_of(option: Option) -> st.SearchStrategy[Any]:

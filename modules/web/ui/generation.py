@@ -47,9 +47,17 @@ class Tools:
     negative_counter: gr.HTML
 
 
+@dataclasses.dataclass(frozen=True)
+class Submitted:
+    """What Generate queued: jobs in order, and what is to be said of them."""
+
+    jobs: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tab:
-    """A generation tab. `notice` is the panel shown while there is no checkpoint; submit: form values -> job id, raises
+    """A generation tab. `notice` is the panel shown while there is no checkpoint; submit: form values -> jobs, raises
     EaselError.
     """
 
@@ -57,7 +65,7 @@ class Tab:
     form: Form
     tools: Tools
     screen: Screen
-    submit: Callable[[Mapping[str, Any]], str]
+    submit: Callable[[Mapping[str, Any]], Submitted]
 
 
 def make_screen(services: Services, kind: str, main: Buttons, shown: tuple[Panel, Toolbar]) -> Screen:
@@ -85,12 +93,15 @@ class Actions:
     async def generate(self, data: Mapping[Any, Any]) -> AsyncIterator[Updates]:
         """Queue what the form says and follow it; what is wrong with the form is said in the log."""
         try:
-            job_id = await asyncio.to_thread(self.tab.submit, self.tab.form.read(data))
+            submitted = await asyncio.to_thread(self.tab.submit, self.tab.form.read(data))
         except EaselError as error:
             yield {self.tab.screen.panel.log: markup.error(str(error))}
             return
-        async for updates in self.tab.screen.show(job_id):
-            yield updates
+        for job_id in submitted.jobs:
+            async for updates in self.tab.screen.show(job_id):
+                yield updates
+        if len(submitted.jobs) != 1 or submitted.notes:
+            yield await asyncio.to_thread(self.tab.screen.summary, submitted.jobs, submitted.notes)
 
     def pasted(self, text: str) -> fields.Pasted:
         """An infotext, also of another program, as fields of the form."""

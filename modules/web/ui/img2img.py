@@ -16,7 +16,7 @@ from modules.core.errors import BadRequest
 from modules.imaging.reading import read_picture
 from modules.web.ui import defaults, fields, painting, passes, rows, scripts
 from modules.web.ui.form import Form
-from modules.web.ui.generation import Tab, Tools, make_screen
+from modules.web.ui.generation import Submitted, Tab, Tools, make_screen
 from modules.web.ui.rows import Widgets
 from modules.web.ui.screen import OWNER, buttons, panel
 
@@ -61,10 +61,12 @@ def build(services: Services, catalog: Catalog) -> tuple[Tab, Places]:
     form = Form(texts | pictures | settings)
     defaults.apply(services.paths.ui_config, NAME, [widget for widget in form if not isinstance(widget, gr.State)])
 
-    def submit(values: Mapping[str, Any]) -> str:
+    def submit(values: Mapping[str, Any]) -> Submitted:
         script, arguments = scripts.read(values, NAME, services)
+        if values["mode"] == BATCH:
+            return submit_folder(values, services, script, arguments)
         asked = fields.img2img(dict(values) | given(values, services), services.options.registry)
-        return services.submit(asked, script=script, arguments=arguments, owner=OWNER)
+        return Submitted((services.submit(asked, script=script, arguments=arguments, owner=OWNER),))
 
     tab = Tab(
         notice=notice,
@@ -133,11 +135,30 @@ def _batch() -> Widgets:
         label="Files", file_count="multiple", file_types=["image"], type="filepath", elem_id="img2img_batch_upload"
     )
     folder = gr.Textbox(label="Input directory", elem_id="img2img_batch_input_dir", placeholder="On the server")
+    output = gr.Textbox(label="Output directory", elem_id="img2img_batch_output_dir", placeholder="Empty: as usual")
     masks = gr.Textbox(
         label="Inpaint batch mask directory (required for inpaint batch processing only)",
         elem_id="img2img_batch_inpaint_mask_dir",
     )
-    return {"batch_files": files, "batch_folder": folder, "batch_masks": masks}
+    reused = gr.CheckboxGroup(
+        ["Prompt", "Negative prompt", "Seed", "CFG scale", "Sampler", "Steps", "Model hash"],
+        value=[],
+        label="Parameters to take from png info",
+        elem_id="img2img_batch_png_info_props",
+    )
+    texts = gr.Textbox(
+        label="PNG info directory",
+        elem_id="img2img_batch_png_info_dir",
+        placeholder="Empty: the pictures' own",
+    )
+    return {
+        "batch_files": files,
+        "batch_folder": folder,
+        "batch_output": output,
+        "batch_masks": masks,
+        "batch_reused": reused,
+        "batch_texts": texts,
+    }
 
 
 _MODES = (
@@ -241,6 +262,39 @@ def settings_column(services: Services, catalog: Catalog) -> tuple[Widgets, Widg
     form["override_settings"] = rows.overrides(NAME)
     form |= scripts.build(NAME, services)
     return form, tools | seed_tools
+
+
+def submit_folder(values: Mapping[str, Any], services: Services, script: str | None, arguments: list[Any]) -> Submitted:
+    """A job for each of the pictures. Raises BadRequest where there are none."""
+    from modules.generate import folder
+
+    files = tuple(Path(path) for path in values["batch_files"] or ())
+    if not files:
+        if not values["batch_folder"]:
+            raise BadRequest("Choose some pictures, or name the folder that they are in.", field="batch_folder")
+        files = folder.pictures(Path(values["batch_folder"].strip()))
+    asked = folder.Folder(
+        files=files,
+        masks=_path(values["batch_masks"]),
+        output=(values["batch_output"] or "").strip(),
+        scale=fields.number(values, "scale_by") if values["resize_by"] else None,
+        reused=tuple(values["batch_reused"] or ()),
+        texts=_path(values["batch_texts"]),
+    )
+    base = fields.img2img({**values, "init_images": (), "mask": None}, services.options.registry)
+    jobs, notes = [], []
+    for one in folder.requests(asked, base, services.inputs):
+        if one.request is None:
+            notes.append(one.remark)
+        else:
+            jobs.append(services.submit(one.request, script=script, arguments=arguments, owner=OWNER))
+    if not jobs and not notes:
+        raise BadRequest("There are no pictures in this folder.", field="batch_folder")
+    return Submitted(tuple(jobs), tuple(notes))
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text.strip()) if text and text.strip() else None
 
 
 def given(values: Mapping[str, Any], services: Services) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,18 @@ class Result:
             seeds=seeds_in_order(pictures, info.get("all_seeds") or (), first),
             subseeds=seeds_in_order(pictures, info.get("all_subseeds") or (), first),
         )
+
+    def joined(self, other: Result) -> Result:
+        """The pictures of both, ours first."""
+        pairs = ((field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return Result(**{name: (*own, *more) for name, own, more in pairs})
+
+    def first(self, count: int) -> Result:
+        """At most so many of its pictures; -1 = all."""
+        if count < 0:
+            return self
+        cut = {name: getattr(self, name)[:count] for name in ("paths", "infotexts", "seeds", "subseeds")}
+        return replace(self, **cut)
 
     def infotext(self, index: int) -> str:
         """The text of picture `index`, "" where there is none."""

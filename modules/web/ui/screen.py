@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -164,6 +164,24 @@ class Screen:
             self.panel.gallery: gr.update(value=pictures, selected_index=0 if pictures else None),
             self.panel.info: markup.infotext(result.infotext(0)),
             self.panel.log: markup.log(comments, seconds),
+        }
+
+    def summary(self, jobs: Sequence[str], notes: Sequence[str]) -> Updates:
+        """The pictures of several jobs together, as many as the options want to see, and what is to be said."""
+        options = self.services.options.snapshot()
+        whole, words = Result(), [markup.note(note) for note in notes]
+        for id in jobs:
+            job = self.services.queue.get(id)
+            whole = whole.joined(Result.of(job.result))
+            if job.state == "failed":
+                words.append(markup.error(job.error or "A job failed without a message."))
+        shown = Result() if options["do_not_show_images"] else whole.first(options["img2img_batch_show_results_limit"])
+        return {
+            self.result: shown,
+            self.selected: 0,
+            self.panel.gallery: gr.update(value=[str(path) for path in shown.paths], selected_index=None),
+            self.panel.info: markup.infotext(shown.infotext(0)),
+            self.panel.log: "".join([*words, markup.note(f"{len(jobs)} jobs, {len(whole.paths)} pictures.")]),
         }
 
     def select(self, result: Result | None, event: gr.SelectData) -> Updates:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from modules.web.ui import defaults, fields, passes, rows, scripts
 from modules.web.ui.form import Form
-from modules.web.ui.generation import Tab, Tools, make_screen
+from modules.web.ui.generation import Submitted, Tab, Tools, make_screen
 from modules.web.ui.rows import Widgets
 from modules.web.ui.screen import OWNER, buttons, panel
 
@@ -39,10 +39,10 @@ def build(services: Services, catalog: Catalog) -> Tab:
     form = Form(texts | settings)
     defaults.apply(services.paths.ui_config, NAME, form)
 
-    def submit(values: Mapping[str, Any]) -> str:
+    def submit(values: Mapping[str, Any]) -> Submitted:
         script, arguments = scripts.read(values, NAME, services)
         request = fields.txt2img(values, services.options.registry)
-        return services.submit(request, script=script, arguments=arguments, owner=OWNER)
+        return Submitted((services.submit(request, script=script, arguments=arguments, owner=OWNER),))
 
     return Tab(
         notice=notice,
