@@ -357,13 +357,13 @@ def test_generate_forever_goes_on_until_it_is_cancelled(opened: Callable[..., tu
     world, visit = opened()
     visitor = visit()
     visitor.ask("again", steps=1, width=64, height=64)
-    visitor.find("txt2img_generate").click(button="right")
+    visitor.find("txt2img_generate").dispatch_event("contextmenu")  # a click would wait for the button to stand still
     visitor.page.get_by_role("menuitem", name="Generate forever", exact=True).click()
     deadline = time.monotonic() + 60
     while len(world.requests) < 3 and time.monotonic() < deadline:
         visitor.page.wait_for_timeout(200)
     assert len(world.requests) >= 3
-    visitor.page.locator("#txt2img_generate_box button:visible").first.click(button="right")
+    visitor.find("txt2img_generate").dispatch_event("contextmenu")
     visitor.page.get_by_role("menuitem", name="Cancel generate forever").click()
     expect(visitor.find("txt2img_generate")).to_be_visible()
     visitor.page.wait_for_timeout(1500)

@@ -177,7 +177,8 @@ function updateInput(target) {
         menu.style.top = `${Math.min(event.clientY, window.innerHeight - room.height - 8)}px`;
         menu.querySelector("button").focus();
     });
-    document.addEventListener("click", closeMenu);
+    // the clicks that "forever" makes itself are not the user's
+    document.addEventListener("click", (event) => event.isTrusted && closeMenu());
     document.addEventListener("keydown", (event) => event.key === "Escape" && closeMenu());
 
     /** The clipboard; where the browser has none (plain http on another machine), a hidden text field does it. */
