@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _fitting(cases: list[Case], room: int) -> list[Case]:
-    """As many as fit into so many bytes, in the order of the file: the first of every group, the second of every group …"""
+    """As many as fit into so many bytes: the first of every group, then the second of every group …"""
     groups: dict[str, list[Case]] = {}
     for case in cases:
         groups.setdefault(case.raw["group"], []).append(case)
