@@ -96,7 +96,11 @@ class Desk:
             record=lambda plan, kept: self.record(id, kept, plan.checkpoint.name),
         )
         started = time.perf_counter()
-        result = run.make(studio, KINDS[kind].of_json(job["request"]), settings, control, album)
+        try:
+            result = run.make(studio, KINDS[kind].of_json(job["request"]), settings, control, album)
+        finally:  # networks beside the model take memory that the next job may need
+            self.upscalers.release()
+            studio.faces.release()
         seconds = time.perf_counter() - started
         log.info("Job %s: %d pictures in %.2f s.", id, len(result["pictures"]), seconds)
         return {**result, "seconds": seconds}

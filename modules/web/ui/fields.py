@@ -54,6 +54,8 @@ LABELS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "Image CFG scale": ("image_cfg_scale", float),
 }
 HIRES_LABELS = ("Hires upscale", "Hires upscaler", "Hires resize-1")
+PICTURE_FIELDS = ("prompt", "negative_prompt", "subseed_show", "subseed", "subseed_strength")
+"""What a picture that is enlarged keeps of how it was made."""
 EXTRA_LABELS = ("Variation seed", "Variation seed strength", "Seed resize from-1", "Seed resize from-2")
 
 

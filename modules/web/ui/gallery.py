@@ -39,13 +39,16 @@ COLUMNS = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Toolbar:
-    """sends: where to ("img2img", "inpaint", "extras", …) -> the button."""
+    """sends: where to ("img2img", "inpaint", "extras", …) -> the button; upscale: hires fix of the shown picture, where
+    the tab has it.
+    """
 
     folder: gr.Button
     save: gr.Button
     zip: gr.Button
     sends: dict[str, gr.Button]
     download: gr.File
+    upscale: gr.Button | None = None
 
 
 SYMBOLS = {
@@ -62,8 +65,9 @@ def toolbar(tab: str) -> Toolbar:
         save = _button("💾", f"save_{tab}")
         archive = _button("🗃️", f"save_zip_{tab}")
         sends = {to: _button(symbol, f"{tab}_send_to_{to}") for to, (symbol, _) in SYMBOLS.items()}
+        upscale = _button("✨", f"{tab}_upscale") if tab == "txt2img" else None
     download = gr.File(visible=False, label="Download", elem_id=f"download_files_{tab}", interactive=False)
-    return Toolbar(folder=folder, save=save, zip=archive, sends=sends, download=download)
+    return Toolbar(folder=folder, save=save, zip=archive, sends=sends, download=download, upscale=upscale)
 
 
 def _button(symbol: str, elem_id: str) -> gr.Button:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from modules.core.errors import EaselError
+from modules.core.errors import BadRequest, EaselError
 from modules.prompts import importing
 from modules.web.ui import fields, markup, rows
 from modules.web.ui.form import Form, Updates
 from modules.web.ui.gallery import Toolbar
 from modules.web.ui.results import Result
-from modules.web.ui.screen import Buttons, Panel, Screen
+from modules.web.ui.screen import OWNER, Buttons, Panel, Screen
 
 if TYPE_CHECKING:
     from modules.samplers.catalog import Catalog
@@ -103,6 +103,39 @@ class Actions:
         if len(submitted.jobs) != 1 or submitted.notes:
             yield await asyncio.to_thread(self.tab.screen.summary, submitted.jobs, submitted.notes)
 
+    async def upscale(self, data: Mapping[Any, Any]) -> AsyncIterator[Updates]:
+        """Hires fix of the shown picture, as the form's second pass says, with the picture's own prompts and seed."""
+        screen = self.tab.screen
+        try:
+            job_id = await asyncio.to_thread(self._enlarged, data)
+        except EaselError as error:
+            yield {screen.panel.log: markup.error(str(error))}
+            return
+        async for updates in screen.show(job_id):
+            yield updates
+
+    def _enlarged(self, data: Mapping[Any, Any]) -> str:
+        """Queue it -> job id. Raises BadRequest where no picture is shown."""
+        screen, inputs = self.tab.screen, self.services.inputs
+        result, selected = data[screen.result], data[screen.selected]
+        if not result or not result.paths:
+            raise BadRequest("There is no picture to enlarge: make one first.", field="firstpass_image")
+        place = min(selected, len(result.paths) - 1)
+        own = self.pasted(result.infotext(place)).values
+        kept = {name: value for name, value in own.items() if name in fields.PICTURE_FIELDS}
+        values = self.tab.form.read(data) | kept | {"enable_hr": True, "seed": result.seed(place)}
+        picture = inputs.add(result.paths[place].read_bytes(), field="firstpass_image")
+        width, height = inputs.open(picture, field="firstpass_image").size
+        request = dataclasses.replace(
+            fields.txt2img(values, self.services.options.registry),
+            firstpass_image=picture,
+            width=width,
+            height=height,
+            batch_size=1,
+            n_iter=1,
+        )
+        return self.services.submit(request, owner=OWNER)
+
     def pasted(self, text: str) -> fields.Pasted:
         """An infotext, also of another program, as fields of the form."""
         return fields.paste(
@@ -161,6 +194,10 @@ def wire(actions: Actions, page: gr.Blocks) -> None:
     page.load(actions.names, None, [form["sampler"]], **QUIET)
     run = screen.buttons.generate.click(actions.generate, set(form), screen.outputs, cancels=[opened], **QUIET)
     run.failure(screen.rest, None, screen.outputs, **QUIET)
+    if screen.bar.upscale:
+        asked = {*form, screen.result, screen.selected}
+        enlarged = screen.bar.upscale.click(actions.upscale, asked, screen.outputs, **QUIET)
+        enlarged.failure(screen.rest, None, screen.outputs, **QUIET)
     wire_tools(actions)
     for text, counter in ((form["prompt"], tools.counter), (form["negative_prompt"], tools.negative_counter)):
         # at most one count is under way, and the last text is always counted

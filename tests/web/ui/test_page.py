@@ -94,6 +94,22 @@ def test_generate_asks_for_what_the_form_says_and_shows_what_comes(make_world: M
     assert "Time taken" in last[panel.log]
 
 
+def test_the_shown_picture_is_enlarged_with_its_own_words(make_world: MakeWorld) -> None:
+    one = made(make_world())
+    screen = one.tab.screen
+    nothing = one.form() | {screen.result: None, screen.selected: 0}
+    assert "make one first" in collected(one.actions.upscale(nothing))[-1][screen.panel.log]
+    shown = collected(one.actions.generate(one.form(prompt="a cat", seed=7, batch_count=2, width=64, height=64)))
+    now = one.form(prompt="something else", hr_scale=1.5, hr_upscaler="Latent", batch_count=4)
+    collected(one.actions.upscale(now | {screen.result: shown[-1][screen.result], screen.selected: 1}))
+    request = one.world.requests[-1]
+    assert isinstance(request, Txt2Img)
+    assert (request.prompt, request.seed, request.enable_hr, request.hr_scale) == ("a cat", 8, True, 1.5)
+    assert (request.n_iter, request.width, request.height) == (1, 64, 64)
+    assert request.firstpass_image is not None
+    assert one.world.services.inputs.open(request.firstpass_image, field="x").size == (64, 64)
+
+
 def test_defaults_are_those_of_a1111(make_world: MakeWorld) -> None:
     one = made(make_world())
     collected(one.actions.generate(one.form()))
