@@ -98,9 +98,8 @@ class Desk:
         started = time.perf_counter()
         try:
             result = run.make(studio, KINDS[kind].of_json(job["request"]), settings, control, album)
-        finally:  # networks beside the model take memory that the next job may need
-            self.upscalers.release()
-            studio.faces.release()
+        finally:
+            self.upscalers.release()  # the next job may need its memory
         seconds = time.perf_counter() - started
         log.info("Job %s: %d pictures in %.2f s.", id, len(result["pictures"]), seconds)
         return {**result, "seconds": seconds}

@@ -144,6 +144,8 @@ class Upscalers:
     def release(self) -> None:
         """Free the network that was used last; nothing happens if there is none."""
         with self._at_work:
+            if self._network is None:
+                return
             self._network = None
         _collect()
 
