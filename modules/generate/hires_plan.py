@@ -7,6 +7,7 @@ A first pass makes a small picture, it is enlarged, a second pass goes over the 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -168,6 +169,8 @@ def check(request: Txt2Img) -> None:
     """What no later part could make sense of. Raises BadRequest naming the field."""
     if not 0 <= strength(request) <= 1:
         raise BadRequest(f"denoising_strength must be 0 to 1, not {strength(request)}.", field="denoising_strength")
+    if request.hr_cfg is not None and not math.isfinite(request.hr_cfg):
+        raise BadRequest("hr_cfg must be a finite number.", field="hr_cfg")
     for field in ("hr_second_pass_steps", "hr_resize_x", "hr_resize_y"):
         if getattr(request, field) < 0:
             raise BadRequest(f"{field} must be at least 0, not {getattr(request, field)}.", field=field)
@@ -235,6 +238,7 @@ def planned(
             **_told_size(request),
             **unless("Hires steps", request.hr_second_pass_steps, 0),
             **({"Hires upscaler": mode} if request.hr_upscaler else {}),
+            **({} if request.hr_cfg in (None, request.cfg_scale) else {"Hires CFG Scale": request.hr_cfg}),
         },
         prompts=(text.prompt,) * count,
         negative_prompts=(text.negative_prompt,) * count,
@@ -250,7 +254,10 @@ def _found(library: Library, name: str) -> Checkpoint:
 
 def _course(request: Txt2Img, options: Mapping[str, Any], catalog: Catalog, first: Course) -> Course:
     named = dataclasses.replace(
-        request, hr_sampler_name=other(request.hr_sampler_name), hr_scheduler=other(request.hr_scheduler)
+        request,
+        hr_sampler_name=other(request.hr_sampler_name),
+        hr_scheduler=other(request.hr_scheduler),
+        cfg_scale=request.cfg_scale if request.hr_cfg is None else request.hr_cfg,
     )
     fields = {"sampler_field": "hr_sampler_name", "scheduler_field": "hr_scheduler"}
     return course.planned(named, options, catalog, after=first, over_picture=True, **fields)

@@ -74,7 +74,7 @@ class Txt2Img(Generation):
 
     enable_hr: hires fix, a second pass of hr_second_pass_steps (0 = as many) over the enlarged first picture, of which
     it changes denoising_strength 0..1. It is enlarged hr_scale times, or to hr_resize_x and _y pixels (0 = from the
-    other one), by hr_upscaler. hr_checkpoint_name .. hr_negative_prompt: None and "" are those of the first pass.
+    other one), by hr_upscaler. hr_checkpoint_name .. hr_cfg: None and "" are those of the first pass.
     firstphase_width and _height, if not 0, are the size of the first pass (older than hr_scale). firstpass_image: a
     picture, by the name that the studio's `Inputs` gave it, in the first pass's place.
     """
@@ -94,6 +94,7 @@ class Txt2Img(Generation):
     hr_scheduler: str | None = None
     hr_prompt: str = ""
     hr_negative_prompt: str = ""
+    hr_cfg: float | None = None
     firstpass_image: str | None = None
 
 

@@ -221,3 +221,16 @@ def test_wrong_requests_name_the_field(bench: Bench, fields: dict[str, Any], fie
     with pytest.raises(BadRequest) as raised:
         bench.make(Txt2Img(**{**HIRES, **fields}))
     assert raised.value.field == field
+
+
+def test_the_second_pass_may_have_a_cfg_scale_of_its_own(bench: Bench) -> None:
+    plain = bench.make(Txt2Img(**HIRES, cfg_scale=7.0))
+    same = bench.make(Txt2Img(**HIRES, cfg_scale=7.0, hr_cfg=7.0))
+    other = bench.make(Txt2Img(**HIRES, cfg_scale=7.0, hr_cfg=2.0))
+    plain_, same_, other_ = (Image.open(each["pictures"][0]["path"]) for each in (plain, same, other))
+    assert far(plain_, same_) == 0
+    assert far(plain_, other_) > 2
+    assert "Hires CFG Scale" not in same["info"]["infotexts"][0]
+    assert "Hires CFG Scale: 2.0" in other["info"]["infotexts"][0]
+    with pytest.raises(BadRequest, match="hr_cfg"):
+        bench.make(Txt2Img(**HIRES, hr_cfg=float("nan")))

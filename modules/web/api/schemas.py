@@ -123,6 +123,7 @@ class StableDiffusionProcessingTxt2Img(Processing):
     hr_scheduler: Text | None = None
     hr_prompt: Text = ""
     hr_negative_prompt: Text = ""
+    hr_cfg: Annotated[Real, Field(ge=0, le=1000)] | None = None
 
 
 class StableDiffusionProcessingImg2Img(Processing):

@@ -49,6 +49,7 @@ FIELD_OF_LABEL = {
     "Hires schedule type": "hr_scheduler",
     "Hires prompt": "hr_prompt",
     "Hires negative prompt": "hr_negative_prompt",
+    "Hires CFG Scale": "hr_cfg",
 }
 _SIGNS_OF_HIRES = ("Hires upscale", "Hires upscaler", "Hires resize-1", "First pass size-1")
 _SIZES = ("Size-1", "Size-2", "Hires resize-1", "Hires resize-2")
@@ -65,7 +66,7 @@ REQUEST_FIELDS = (
     *SHARED_FIELDS,
     *("enable_hr", "firstphase_width", "firstphase_height", "hr_scale", "hr_upscaler"),
     *("hr_second_pass_steps", "hr_resize_x", "hr_resize_y", "hr_checkpoint_name", "hr_sampler_name", "hr_scheduler"),
-    *("hr_prompt", "hr_negative_prompt"),
+    *("hr_prompt", "hr_negative_prompt", "hr_cfg"),
 )
 """Fields that go into the `Txt2Img` as they are, the shared ones first."""
 

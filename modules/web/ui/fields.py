@@ -47,6 +47,7 @@ LABELS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "Hires schedule type": ("hr_scheduler", str),
     "Hires prompt": ("hr_prompt", str),
     "Hires negative prompt": ("hr_negative_prompt", str),
+    "Hires CFG Scale": ("hr_cfg", float),
     "Refiner": ("refiner_checkpoint", str),
     "Refiner switch at": ("refiner_switch_at", float),
     "Mask blur": ("mask_blur", int),
@@ -211,6 +212,7 @@ def txt2img(values: Mapping[str, Any], registry: Registry) -> Txt2Img:
         hr_scheduler=_named(values["hr_scheduler"]),
         hr_prompt=values["hr_prompt"] or "",
         hr_negative_prompt=values["hr_negative_prompt"] or "",
+        hr_cfg=number(values, "hr_cfg") or None,
     )
 
 

@@ -51,6 +51,9 @@ def hires(services: Services, catalog: Catalog) -> Widgets:
                 form[field] = gr.Slider(
                     0, 2048, 0, step=8, label=f"Resize {side} to", elem_id=f"txt2img_{field}", min_width=120
                 )
+        form["hr_cfg"] = gr.Slider(
+            0, 30, 0, step=0.5, label="Hires CFG Scale (0 = as above)", elem_id="txt2img_hr_cfg", min_width=120
+        )
         form |= _second_sampling(services, catalog)
         with gr.Row(elem_id="txt2img_hires_fix_row4"):
             for field, label, elem_id in (

@@ -47,6 +47,7 @@ FORM: dict[str, Any] = {
     "hr_scheduler": "Use same scheduler",
     "hr_prompt": "",
     "hr_negative_prompt": "",
+    "hr_cfg": 0,
     "enable_refiner": False,
     "refiner_checkpoint": "None",
     "refiner_switch_at": 0.8,
