@@ -34,7 +34,7 @@ REFUSED: tuple[tuple[str, Any, str], ...] = (
     ("subseed_strength", 5, "subseed_strength"),
     ("styles", "one", "styles"),
     ("force_task_id", "../../up", "force_task_id"),
-    ("script_name", "X/Y/Z plot", "script_name"),
+    ("script_name", "no such script", "script_name"),
     ("override_settings", 7, "override_settings"),
     ("override_settings", {"CLIP_stop_at_last_layers": "two"}, "override_settings.CLIP_stop_at_last_layers"),
     ("override_settings", {"samples_format": "psd"}, "override_settings.samples_format"),
