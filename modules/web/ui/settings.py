@@ -30,6 +30,7 @@ Updates = dict[Any, Any]
 CHOICES: dict[str, Callable[[Services], list[str]]] = {
     checkpoints.KEY: checkpoints.titles,
     "sd_vae": lambda services: [AUTOMATIC[0], NONE, *(entry.name for entry in services.library.vaes.all())],
+    "upscaler_for_img2img": lambda services: services.upscalers.names(),
     "gradio_theme": lambda services: theme.choices(),
 }
 
