@@ -45,7 +45,7 @@ class Visitor:
         self.page.on("console", self._console)
         self.page.on("dialog", lambda dialog: dialog.accept())
         self.page.goto(address)
-        expect(self.find("txt2img_generate")).to_be_visible()
+        expect(self.find("txt2img_prompt")).to_be_visible()  # Generate is hidden while a job runs
 
     def _console(self, message: Any) -> None:
         if message.type == "error":

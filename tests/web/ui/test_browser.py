@@ -125,7 +125,7 @@ def test_the_running_job_is_seen_by_a_page_opened_later_and_ends_without_any(
 def test_interrupt_and_skip(opened: Callable[..., tuple[World, Open]]) -> None:
     world, visit = opened(pace=0.25)
     visitor = visit()
-    visitor.ask("many", steps=60, batch_count=3)
+    visitor.ask("many", steps=150, batch_count=3)  # slow enough for a busy machine
     visitor.find("txt2img_generate").click()
     expect(visitor.find("txt2img_progress")).to_contain_text("Batch 1/3")
     visitor.find("txt2img_skip").click()
