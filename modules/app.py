@@ -295,8 +295,12 @@ class App:
 
     def _sweep_inputs(self) -> None:
         """Forget pictures that no job waits for, but for the newest."""
-        waiting = self.queue.list(states=("pending", "running"), limit=WAITING_AT_MOST)
-        self.inputs.sweep({name for job in waiting for name in PICTURE.findall(json.dumps(job.request))})
+
+        def needed() -> set[str]:
+            waiting = self.queue.list(states=("pending", "running"), limit=WAITING_AT_MOST)
+            return {name for job in waiting for name in PICTURE.findall(json.dumps(job.request))}
+
+        self.inputs.sweep(needed)
 
     def _record(self, job_id: str, kept: Kept, model: str) -> None:
         width, height = kept.size

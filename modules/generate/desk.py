@@ -99,7 +99,7 @@ class Desk:
         try:
             result = run.make(studio, KINDS[kind].of_json(job["request"]), settings, control, album)
         finally:
-            self.upscalers.release()  # the next job may need its memory
+            self.upscalers.release()  # once a job, not a batch; the next may need its memory
         seconds = time.perf_counter() - started
         log.info("Job %s: %d pictures in %.2f s.", id, len(result["pictures"]), seconds)
         return {**result, "seconds": seconds}

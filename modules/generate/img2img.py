@@ -142,8 +142,6 @@ def _arranged(
         colour=work.options["img2img_background_color"],
         upscale=upscale,
     )
-    if upscale is not None:
-        studio.upscalers.release()
     return arranged, hash
 
 

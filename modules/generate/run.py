@@ -53,9 +53,10 @@ def make(studio: Studio, request: Generation, options: Mapping[str, Any], contro
     thrift = Thrift(work)
     with torch.inference_mode(), hypertiled.cut(studio, work) as studio:
         work, start = img2img.begun(studio, model, work, album.add_input)
-        for index, batch in thrift.batches():
+        for batch in thrift.batches():
             if control.interrupted:
                 break
+            index = batch.start // work.request.batch_size
             control.batch(index)
             model = studio.model(work, others=work.models - 1)  # a refiner may have taken its place
             try:
@@ -66,8 +67,6 @@ def make(studio: Studio, request: Generation, options: Mapping[str, Any], contro
             for number, picture in zip(batch, made.decoded, strict=True):
                 _kept(studio, work, start, number, picture, made.sample, album)
     work = dataclasses.replace(work, notes=(*work.notes, *model.vae.told(), *thrift.notes))
-    if work.hires and not work.hires.latent:
-        studio.upscalers.release()
     result = album.close(work)
     studio.moments.finished.fire(moments.Finished(plan=work, result=result))
     return result

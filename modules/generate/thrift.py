@@ -7,6 +7,7 @@ the pictures that single ones give, so halving it changes none. What was done is
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import deque
 from collections.abc import Iterator
 
@@ -25,12 +26,10 @@ class Thrift:
         self.notes: list[str] = []
         self._waiting = deque(work.batches())
 
-    def batches(self) -> Iterator[tuple[int, range]]:
-        """Number and pictures of each batch, counted as they come."""
-        index = 0
+    def batches(self) -> Iterator[range]:
+        """The pictures of each batch, or part of one."""
         while self._waiting:
-            yield index, self._waiting.popleft()
-            index += 1
+            yield self._waiting.popleft()
 
     def again(self, batch: range, model: Model, error: BaseException) -> None:
         """After `error`: put a batch back, to be tried in a thriftier way. Raises EaselError where there is none, and
@@ -38,6 +37,7 @@ class Thrift:
         """
         if not device.out_of_memory(error):
             raise error
+        traceback.clear_frames(error.__traceback__)  # they hold what was being computed
         device.free(model.placement.device)
         if len(batch) > 1:
             middle = batch.start + (len(batch) + 1) // 2

@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from PIL import Image
@@ -54,10 +54,14 @@ class Inputs:
             raise NotFound("Picture", name, field=field, hint="Send it again: the job cannot be done without it.")
         return data
 
-    def sweep(self, needed: Collection[str], *, keep: int = KEPT) -> None:
-        """Remove all but the needed ones and the newest `keep` others."""
+    def sweep(self, needed: Callable[[], Collection[str]], *, keep: int = KEPT) -> None:
+        """Remove all but the needed ones and the newest `keep` others. needed: asked only where there are more."""
         try:
-            spare = [entry for entry in os.scandir(self.folder) if entry.name not in needed]
+            entries = list(os.scandir(self.folder))
+            if len(entries) <= keep:
+                return
+            names = needed()
+            spare = [entry for entry in entries if entry.name not in names]
             spare.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
             for entry in spare[keep:]:
                 os.unlink(entry.path)

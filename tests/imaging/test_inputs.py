@@ -50,6 +50,6 @@ def test_sweeping_keeps_what_is_needed_and_the_newest(tmp_path: Path) -> None:
     names = [inputs.add(file(colour), field="mask") for colour in ("red", "green", "blue", "white")]
     for age, name in enumerate(reversed(names)):
         os.utime(tmp_path / name, (1000 - age, 1000 - age))
-    inputs.sweep({names[0]}, keep=1)
+    inputs.sweep(lambda: {names[0]}, keep=1)
     assert set(os.listdir(tmp_path)) == {names[0], names[3]}
-    Inputs(tmp_path / "none").sweep(set())
+    Inputs(tmp_path / "none").sweep(set)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +13,7 @@ from modules.loading.text import KEPT, Encoding, weighted
 from modules.prompts.chunks import TextPolicy, Words
 
 
-class Remembering:
+class Remembering(abc.ABC):
     """A `TextModel` without its `_encode`. width: channels of a token; towers: its networks by name."""
 
     def __init__(self, towers: Mapping[str, nn.Module], *, width: int, device: torch.device) -> None:
@@ -23,7 +24,7 @@ class Remembering:
         self._device = device
         self._cache: OrderedDict[tuple[tuple[str, ...], TextPolicy, bool], dict[str, Encoding]] = OrderedDict()
 
-    def learn(self, vectors: Mapping[str, Tensor]) -> None:
+    def learn(self, vectors: Mapping[str, Tensor]) -> None:  # noqa: B027 (right for all of them)
         """No embedding has been trained for these encoders: words stay words."""
 
     def encode(self, text: str, policy: TextPolicy) -> Tensor:
@@ -45,9 +46,9 @@ class Remembering:
         """Drop what is kept: weights have changed."""
         self._cache.clear()
 
+    @abc.abstractmethod
     def _encode(self, texts: Mapping[str, int], policy: TextPolicy, *, negative: bool) -> dict[str, Encoding]:
         """texts: how often each comes."""
-        raise NotImplementedError
 
 
 def emphasised(hidden: Tensor, weights: Sequence[Sequence[Sequence[float]]], times: Sequence[int], mode: str) -> Tensor:

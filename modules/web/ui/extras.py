@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from modules.core.errors import BadRequest, EaselError
+from modules.generate.extras import Extras
+from modules.generate.extras_jobs import Upload
 from modules.web.ui import markup
-from modules.web.ui.form import Updates
+from modules.web.ui.form import QUIET, Updates
 from modules.web.ui.generation import make_screen
 from modules.web.ui.passes import switch
 from modules.web.ui.rows import Widgets
@@ -24,7 +26,6 @@ from modules.web.ui.screen import OWNER, Screen, buttons, panel
 if TYPE_CHECKING:
     from modules.web.services import Services
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 SINGLE, BATCH, FOLDER = range(3)
 """Where the pictures come from, in the order of the tabs."""
 UPSCALE = "Upscale"
@@ -62,8 +63,6 @@ class Tab:
 
     def submit(self, data: Mapping[Any, Any]) -> str:
         """The widgets' values -> job id. Raises BadRequest, NotFound."""
-        from modules.generate.extras import Extras
-
         source = data[self.source] or SINGLE
         request = Extras(
             input_dir=(data[self.input_dir] or "").strip() if source == FOLDER else "",
@@ -76,9 +75,7 @@ class Tab:
         paths = {SINGLE: [data[self.image]], BATCH: data[self.files] or [], FOLDER: []}[source]
         return self.services.submit_extras(request, self._uploads(paths, source), owner=OWNER)
 
-    def _uploads(self, paths: list[str | None], source: int) -> list[Any]:
-        from modules.generate.extras_jobs import Upload
-
+    def _uploads(self, paths: list[str | None], source: int) -> list[Upload]:
         found = [Path(path) for path in paths if path]
         if not found and source != FOLDER:
             raise BadRequest("There is no picture yet: drop one here, or send one from another tab.", field="image")

@@ -1,4 +1,4 @@
-"""The widgets whose values make a request, by field name. Shared by the generation tabs."""
+"""The widgets whose values make a request, by field name, and how events are declared. Shared by the tabs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from modules.web.ui import fields
 
 Updates = dict[Any, Any]
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""Of events: no spinner over the page, no route of Gradio's own API."""
 
 
 @dataclasses.dataclass(frozen=True)

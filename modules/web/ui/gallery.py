@@ -23,12 +23,12 @@ from modules.core.errors import EaselError
 from modules.core.store import explain_disk, write_atomically
 from modules.prompts import importing
 from modules.web.ui import markup
+from modules.web.ui.form import QUIET
 from modules.web.ui.results import Result
 
 if TYPE_CHECKING:
     from modules.web.services import Services
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 LOG = "log.csv"
 COLUMNS = (
     *("prompt", "seed", "width", "height", "sampler", "cfgs", "steps"),
@@ -51,11 +51,8 @@ class Toolbar:
     upscale: gr.Button | None = None
 
 
-SYMBOLS = {
-    "img2img": ("🖼️", "Send the picture and its parameters to img2img"),
-    "inpaint": ("🎨️", "Send the picture and its parameters to inpainting"),
-    "extras": ("📐", "Send the picture to Extras"),
-}
+SYMBOLS = {"img2img": "🖼️", "inpaint": "🎨️", "extras": "📐"}
+"""Where a picture can be sent."""
 
 
 def toolbar(tab: str) -> Toolbar:
@@ -64,7 +61,7 @@ def toolbar(tab: str) -> Toolbar:
         folder = _button("📂", f"{tab}_open_folder")
         save = _button("💾", f"save_{tab}")
         archive = _button("🗃️", f"save_zip_{tab}")
-        sends = {to: _button(symbol, f"{tab}_send_to_{to}") for to, (symbol, _) in SYMBOLS.items()}
+        sends = {to: _button(symbol, f"{tab}_send_to_{to}") for to, symbol in SYMBOLS.items()}
         upscale = _button("✨", f"{tab}_upscale") if tab == "txt2img" else None
     download = gr.File(visible=False, label="Download", elem_id=f"download_files_{tab}", interactive=False)
     return Toolbar(folder=folder, save=save, zip=archive, sends=sends, download=download, upscale=upscale)
@@ -76,12 +73,9 @@ def _button(symbol: str, elem_id: str) -> gr.Button:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Handlers:
-    """What the buttons do; `result` and `selected` are the screen's states. local: the server runs on the user's own
-    machine, so that a folder can be opened.
-    """
+    """What the buttons do; `result` and `selected` are the screen's states."""
 
     services: Services
-    kind: str
 
     def save(self, result: Result | None, selected: int) -> tuple[Any, str]:
         """Copy the shown picture -> (the file to download, words)."""

@@ -16,7 +16,7 @@ import gradio as gr
 from modules.core.errors import BadRequest, EaselError
 from modules.prompts import importing
 from modules.web.ui import fields, markup, rows
-from modules.web.ui.form import Form, Updates
+from modules.web.ui.form import QUIET, Form, Updates
 from modules.web.ui.gallery import Toolbar
 from modules.web.ui.results import Result
 from modules.web.ui.screen import OWNER, Buttons, Panel, Screen
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from modules.samplers.catalog import Catalog
     from modules.web.services import Services
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 SWAP = "(width, height) => [height, width]"
 RANDOM = "() => -1"
 CLEAR = "(prompt, negative) => window.confirm('Delete both prompts?') ? ['', ''] : [prompt, negative]"

@@ -13,9 +13,10 @@ import gradio as gr
 from PIL import Image
 
 from modules.core.errors import BadRequest
+from modules.generate import folder
 from modules.imaging.reading import read_picture
 from modules.web.ui import defaults, fields, painting, passes, rows, scripts
-from modules.web.ui.form import Form
+from modules.web.ui.form import QUIET, Form
 from modules.web.ui.generation import Submitted, Tab, Tools, make_screen
 from modules.web.ui.rows import Widgets
 from modules.web.ui.screen import OWNER, buttons, panel
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from modules.web.services import Services
 
 NAME: Name = "img2img"
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 RESIZE_MODES = ("Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)")
 FILLS = ("fill", "original", "latent noise", "latent nothing")
 PLAIN, SKETCH, INPAINT, COLOURED, UPLOAD, BATCH = range(6)
@@ -266,8 +266,6 @@ def settings_column(services: Services, catalog: Catalog) -> tuple[Widgets, Widg
 
 def submit_folder(values: Mapping[str, Any], services: Services, script: str | None, arguments: list[Any]) -> Submitted:
     """A job for each of the pictures. Raises BadRequest where there are none."""
-    from modules.generate import folder
-
     files = tuple(Path(path) for path in values["batch_files"] or ())
     if not files:
         if not values["batch_folder"]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from modules.web.ui.form import QUIET
 from modules.web.ui.rows import Widgets, sampler_names
 
 if TYPE_CHECKING:
     from modules.samplers.catalog import Catalog
     from modules.web.services import Services
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 SAME = {"checkpoint": "Use same checkpoint", "sampler": "Use same sampler", "scheduler": "Use same scheduler"}
 """The first choice of menus of the second pass."""
 

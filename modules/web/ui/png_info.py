@@ -13,10 +13,10 @@ from modules.core.errors import EaselError
 from modules.imaging import png
 from modules.prompts import importing
 from modules.web.ui import markup
+from modules.web.ui.form import QUIET
 from modules.web.ui.generation import Actions
 from modules.web.ui.sends import Targets
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 EMPTY = markup.note("Drop a picture to see the parameters it was made with.")
 
 

@@ -17,6 +17,7 @@ import gradio as gr
 from modules.core.errors import EaselError
 from modules.web.ui import gallery, markup
 from modules.web.ui.follow import FINAL_STATES, follow, newest
+from modules.web.ui.form import QUIET, Updates
 from modules.web.ui.gallery import Toolbar, toolbar
 from modules.web.ui.results import Result
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from modules.web.services import Services
 
 OWNER = "ui"
-Updates = dict[Any, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -208,17 +208,16 @@ class Screen:
 
     def wire(self) -> None:
         """Connect the buttons and the gallery that work alike in every tab."""
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        self.buttons.interrupt.click(self.interrupt, [self.job], [self.panel.log], **quiet)
-        self.buttons.skip.click(self.skip, [self.job], [self.panel.log], **quiet)
+        self.buttons.interrupt.click(self.interrupt, [self.job], [self.panel.log], **QUIET)
+        self.buttons.skip.click(self.skip, [self.job], [self.panel.log], **QUIET)
         gallery.wire(
             self.bar,
-            gallery.Handlers(services=self.services, kind=self.kind),
+            gallery.Handlers(services=self.services),
             result=self.result,
             selected=self.selected,
             words=self.panel.log,
         )
-        self.panel.gallery.select(self.select, [self.result], [self.selected, self.panel.info], **quiet)
+        self.panel.gallery.select(self.select, [self.result], [self.selected, self.panel.info], **QUIET)
 
 
 @dataclasses.dataclass(kw_only=True)

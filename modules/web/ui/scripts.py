@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from modules.web.ui.form import QUIET
 from modules.web.ui.rows import Widgets
 
 if TYPE_CHECKING:
     from modules.generate.scripts.registry import Argument, Script, Tab
     from modules.web.services import Services
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 NONE = "None"
 FIELD = "script"
 

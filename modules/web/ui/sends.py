@@ -15,11 +15,10 @@ from PIL import Image
 
 from modules.imaging.reading import read_picture
 from modules.web.ui import generation
+from modules.web.ui.form import QUIET
 from modules.web.ui.img2img import INPAINT, PLAIN, Places
 from modules.web.ui.results import Result
 from modules.web.ui.screen import Screen
-
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,13 +17,11 @@ import gradio as gr
 from modules.core.errors import EaselError
 from modules.loading.vaes import AUTOMATIC, NONE
 from modules.web.ui import checkpoints, markup, theme
+from modules.web.ui.form import QUIET, Updates
 
 if TYPE_CHECKING:
     from modules.settings.options import Option
     from modules.web.services import Services
-
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-Updates = dict[Any, Any]
 
 
 # what a menu offers where the registry cannot know it
@@ -249,11 +247,12 @@ class Actions:
     def refresh(self) -> Updates:
         """Scan the model folders again."""
         self.services.library.refresh()
+        self.services.upscalers.refresh()
         count = len(self.services.library.checkpoints())
         words = markup.note(f"{count} checkpoint{'' if count == 1 else 's'} found.")
         updates = self.models() | {self.tab.result: words}
         for control in self.tab.controls:
-            if control.option.key in (checkpoints.KEY, "sd_vae"):
+            if control.option.key in CHOICES:
                 updates |= self.present(control)
         return updates
 
