@@ -125,9 +125,13 @@ class Trainer:
         self._pool = ThreadPoolExecutor(1)
         self._waiting: Future[tuple[int, Batch]] | None = None
         task.network.to(device)
+        if stage.bf16:
+            steady(task.network)
         self.mean = Mean(task.network, stage.ema)
         trained = [each for each in task.network.parameters() if each.requires_grad]
-        self._optimizer = torch.optim.AdamW(trained, lr=stage.rate, betas=(0.9, 0.99), weight_decay=stage.decay)
+        self._optimizer = torch.optim.AdamW(
+            trained, lr=stage.rate, betas=(0.9, 0.99), weight_decay=stage.decay, fused=True
+        )
         folder.mkdir(parents=True, exist_ok=True)
         if self._state.exists():
             self._load()
@@ -234,6 +238,13 @@ class Trainer:
             self.task.network.train()
         if sheet is not None:
             sheet.save(self.folder / f"sheet-{self.step:06d}.png")
+
+
+def steady(network: nn.Module) -> None:
+    """Compute group norms in float32 under autocast (on the CPU bfloat16 is slower there, and less exact anywhere)."""
+    for each in network.modules():
+        if isinstance(each, nn.GroupNorm):
+            each.register_forward_pre_hook(lambda _, given: (given[0].float(),))
 
 
 def mean_weights(folder: Path) -> dict[str, Tensor] | None:

@@ -66,7 +66,7 @@ class Recipe:
 
     gamma: of min-SNR, None = none; dropout: share of captions left empty, for classifier-free guidance; train_text:
     let diffusion go on training the text tower; crop: side of what the VAE sees at a time; kl, edges: weights in its
-    loss.
+    loss; anchor: share of its steps in which latents are held to colours, ever less.
     """
 
     name: str
@@ -88,6 +88,7 @@ class Recipe:
     crop: int = 64
     kl: float = 1e-4
     edges: float = 1.0
+    anchor: float = 0.3
 
 
 RECIPES: dict[str, Recipe] = {

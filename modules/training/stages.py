@@ -22,7 +22,7 @@ from modules.loading import attention
 from modules.training import autoencoder, data, exporting, models, reading, sampling
 from modules.training.data import LATENTS, PICTURES, Shards, Source
 from modules.training.diffusion import Denoising, DiffusionTask, Material
-from modules.training.loop import Pace, Trainer, mean_weights
+from modules.training.loop import Pace, Trainer, mean_weights, steady
 from modules.training.recipes import Recipe
 from modules.training.sheets import grid
 
@@ -74,6 +74,7 @@ def vae(run: Run) -> bool:
     """Train the autoencoder."""
     models.seeded(run.recipe.seed)
     network = models.vae(run.recipe.vae)
+    autoencoder.straight(network)
     autoencoder.quiet(network)
     network.to(memory_format=torch.channels_last)
     return _train(run, "vae", autoencoder.VaeTask(network, _shards(run, PICTURES), run.recipe))
@@ -86,7 +87,7 @@ def encode(run: Run) -> bool:
     note = run.folder / "vae" / "statistics.pt"
     if not note.exists():
         some = torch.from_numpy(np.load(paths[0], mmap_mode="r")[:2048].copy())
-        torch.save(autoencoder.statistics(autoencoder.encode(network, some, run.device)), note)
+        torch.save(autoencoder.statistics(_latents(run, network, some)), note)
     network = folded_vae(run).to(run.device, memory_format=torch.channels_last)
     for path in paths:
         target = path.with_name(path.name.replace(PICTURES, LATENTS))
@@ -95,7 +96,7 @@ def encode(run: Run) -> bool:
         if run.pace.stop():
             return False
         pictures = torch.from_numpy(np.load(path))
-        data.write(target, autoencoder.encode(network, pictures, run.device).half().numpy())
+        data.write(target, _latents(run, network, pictures).half().numpy())
         run.say(f"encoded {target.name}")
     return True
 
@@ -214,6 +215,13 @@ def _train(run: Run, name: str, task: Any) -> bool:
         return True
     run.say(f"{name}: {models.count(task.network) / 1e6:.1f} million numbers, from step {trainer.step}")
     return trainer.run(run.pace, run.say)
+
+
+def _latents(run: Run, network: Any, pictures: torch.Tensor) -> torch.Tensor:
+    """What the VAE makes of uint8 (n, H, W, 3), in the precision that it was trained in."""
+    steady(network)
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.recipe.vae_stage.bf16):
+        return autoencoder.encode(network, pictures, run.device)
 
 
 def _shards(run: Run, kind: str) -> Shards:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
-from modules.training import autoencoder, models
+from modules.training import autoencoder, models, recipes
 from modules.training.recipes import VaeSize
 
 
@@ -52,3 +54,38 @@ def test_a_fresh_encoder_begins_quiet() -> None:
     still = vae.encode(pictures).latent_dist
     assert torch.equal(still.mean, loud.mean)
     assert still.std.mean() < 0.1 < loud.std.mean()
+
+
+@torch.no_grad()
+def test_what_is_straight_repeats_and_averages() -> None:
+    models.seeded(0)
+    vae = models.vae(VaeSize(channels=(32, 32, 64, 64)))
+    autoencoder.straight(vae)
+    given = torch.rand(2, 64, 4, 4)
+    up, down = vae.decoder.up_blocks[0].upsamplers[0], vae.encoder.down_blocks[0].downsamplers[0]
+    torch.testing.assert_close(up(given), given.repeat_interleave(2, -1).repeat_interleave(2, -2))
+    torch.testing.assert_close(down(given[:, :32]), torch.nn.functional.avg_pool2d(given[:, :32], 2))
+    block = vae.decoder.up_blocks[0].resnets[0]
+    assert (block(given, None) - given).std() < 0.2 * given.std()
+
+
+def test_latents_are_held_to_colours_ever_less() -> None:
+    recipe = dataclasses.replace(recipes.find("test"), anchor=0.5)
+    recipe = dataclasses.replace(recipe, vae_stage=dataclasses.replace(recipe.vae_stage, steps=8))
+    models.seeded(0)
+    task = autoencoder.VaeTask(models.vae(recipe.vae), Pictures(), recipe)
+    firm = [float(task.draw(step, torch.Generator().manual_seed(step))[2][0]) for step in range(8)]
+    assert firm == [1, 0.75, 0.5, 0.25, 0, 0, 0, 0]
+    crops, noise, held = task.draw(0, torch.Generator().manual_seed(0))
+    loose = task.losses([crops, noise, held * 0])
+    assert float(task.losses([crops, noise, held])["loss"].detach()) > float(loose["loss"].detach())
+
+
+class Pictures:
+    """Random pictures by index."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def take(self, wanted: torch.Tensor) -> torch.Tensor:
+        return torch.randint(0, 256, (len(wanted), 32, 32, 3), dtype=torch.uint8)
