@@ -7,6 +7,7 @@ load through the same code. A row whose `limit` is set is recognised and listed,
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable
 
 from modules.core.errors import DamagedFile
@@ -149,6 +150,12 @@ def space(family: str | None) -> tuple[object, ...] | None:
     """What two families (by id) must share to work on one picture: latents and the way noise is mixed in."""
     row = next((row for row in TABLE if row.id == family), None)
     return None if row is None else (row.latent.channels, row.latent.factor, row.prediction == "flow")
+
+
+def native_size(header: Header) -> int:
+    """The side in pixels that a model was made for: what its metadata says ("modelspec.resolution"), or its family's."""
+    told = re.match(r"(\d+)", header.metadata.get("modelspec.resolution", ""))
+    return int(told[1]) if told and 64 <= int(told[1]) <= 2048 else detect(header).native_size
 
 
 def obstacle(family: Family, header: Header) -> str | None:

@@ -66,6 +66,14 @@ class Checkpoint:
         path = self.path.with_name(f"{_bare(self.path.name)}.yaml")
         return str(path) if path.exists() else None
 
+    @property
+    def native_size(self) -> int:
+        """The side in pixels of the pictures it was made for, from its metadata or else its family; 512 if unknown."""
+        try:
+            return families.native_size(opening.header(self.path))
+        except (DamagedFile, OSError):
+            return 512
+
 
 def no_checkpoint_message(folders: Iterable[Path]) -> str:
     """What to do when there is no model at all; the page and the console say the same."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from modules.core.errors import DamagedFile, NoCheckpoint, NotFound
 from modules.core.store import Store
@@ -160,3 +161,15 @@ def test_without_any_file_the_way_out_is_told(tmp_path: Path, library_of: Callab
 def test_a_single_file_beside_the_folders(tmp_path: Path, library_of: Callable[..., Library]) -> None:
     library = library_of(tmp_path, files=[TINY])
     assert library.find(str(TINY)).name == "tiny-sd1.safetensors"
+
+
+def test_the_native_size_is_what_the_file_tells_or_its_familys(
+    tmp_path: Path, library_of: Callable[..., Library]
+) -> None:
+    weights = load_file(TINY)
+    for name, told in (("a", "128x128"), ("b", "nonsense"), ("c", "0x0")):
+        save_file(weights, tmp_path / f"{name}.safetensors", {"modelspec.resolution": told})
+    library = library_of(tmp_path)
+    assert [entry.native_size for entry in library.checkpoints()] == [128, 512, 512]
+    (tmp_path / "a.safetensors").unlink()
+    assert library.find("a").native_size == 512  # gone since the scan

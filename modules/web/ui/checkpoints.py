@@ -30,6 +30,14 @@ def current(services: Services) -> str | None:
         return None
 
 
+def native_size(services: Services) -> int:
+    """The side in pixels that the chosen checkpoint was made for: what width and height begin with."""
+    try:
+        return services.library.chosen(services.options.snapshot()[KEY]).native_size
+    except (NotFound, DamagedFile, NoCheckpoint):
+        return 512
+
+
 def chosen(services: Services, title: str | None) -> str | None:
     """What to keep for a choice of the menu.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from modules.web.ui import markup
+from modules.web.ui import checkpoints, markup
 
 if TYPE_CHECKING:
     from modules.samplers.catalog import Catalog
@@ -79,11 +79,11 @@ def sampling(tab: str, services: Services, catalog: Catalog) -> Widgets:
 
 def size_and_batch(tab: str, services: Services) -> tuple[Widgets, Widgets]:
     """Width, height and the button that swaps them; batch count and size."""
-    most = services.flags.max_batch_count
+    most, native = services.flags.max_batch_count, checkpoints.native_size(services)
     with gr.Row(elem_classes=["dimensions"]):
         with gr.Column(elem_id=f"{tab}_column_size", scale=4, min_width=200):
-            width = gr.Slider(64, 2048, 512, step=8, label="Width", elem_id=f"{tab}_width")
-            height = gr.Slider(64, 2048, 512, step=8, label="Height", elem_id=f"{tab}_height")
+            width = gr.Slider(64, 2048, native, step=8, label="Width", elem_id=f"{tab}_width")
+            height = gr.Slider(64, 2048, native, step=8, label="Height", elem_id=f"{tab}_height")
         with gr.Column(elem_id=f"{tab}_dimensions_row", scale=0, min_width=40):
             swap = tool("⇅", f"{tab}_res_switch_btn")
         with gr.Column(elem_id=f"{tab}_column_batch", scale=3, min_width=180):
