@@ -5,6 +5,7 @@ The API, the page and jobs read every picture here.
 
 from __future__ import annotations
 
+import functools
 import io
 import warnings
 
@@ -15,6 +16,9 @@ from modules.core.errors import BadRequest
 
 MOST_PIXELS = 128 * 2**20
 """16384 x 8192: what is larger is refused before any pixel is decoded."""
+
+_NEVER = frozenset({"EPS", "WMF", "GRIB", "BUFR", "HDF5", "MPEG", "FITS", "IPTC"})
+"""Formats that are not pictures of pixels: Pillow would start other programs for them, or nothing at all."""
 
 _PLAIN = ("L", "LA", "RGB", "RGBA")
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, OverflowError, TypeError, AttributeError)
@@ -32,7 +36,7 @@ def read_picture(data: bytes, *, field: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
+            image = Image.open(io.BytesIO(data), formats=_formats())
         _check_size(image, field)
         image.seek(0)
         image.load()
@@ -43,6 +47,13 @@ def read_picture(data: bytes, *, field: str) -> Image.Image:
         raise BadRequest(f"{field}: the picture has too many pixels: {error}", field=field) from error
     except _DAMAGE as error:
         raise BadRequest(f"{field}: the picture is damaged: {error}", field=field) from error
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """All that Pillow and its plugins know, but for a few."""
+    Image.init()
+    return tuple(name for name in Image.OPEN if name not in _NEVER)
 
 
 def _check_size(image: Image.Image, field: str) -> None:

@@ -45,7 +45,7 @@ def read(path: Path) -> Card:
         metadata=_metadata(path),
         notes=notes,
         description=str(notes.get("description") or _text(beside(path, ".txt"))),
-        preview=_preview(path),
+        preview=preview(path),
     )
 
 
@@ -99,6 +99,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _preview(path: Path) -> Path | None:
+def preview(path: Path) -> Path | None:
+    """The picture that lies beside a model file, None where there is none."""
     candidates = (beside(path, f"{mark}.{ending}") for ending in PICTURES for mark in ("", ".preview"))
     return next((candidate for candidate in candidates if candidate.is_file()), None)

@@ -7,8 +7,9 @@ load through the same code. A row whose `limit` is set is recognised and listed,
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from modules.core.errors import DamagedFile
 from modules.loading.family import ROOTS, UNET, VAE, Family, Latent, Scene, TextTower
@@ -119,12 +120,48 @@ TABLE: tuple[Family, ...] = (
 )
 
 
+_added: tuple[Family, ...] = ()
+
+
+def rows() -> tuple[Family, ...]:
+    """Those of `TABLE`, behind those that extensions add."""
+    return (*_added, *TABLE)
+
+
+def add(family: Family) -> Callable[[], None]:
+    """One more family, asked before Easel's own -> a function that takes it out again. ValueError: its id is taken."""
+    global _added
+    if any(family.id == other.id for other in rows()):
+        raise ValueError(f'there is a model family "{family.id}" already')
+    _added = (*_added, family)
+
+    def remove() -> None:
+        global _added
+        _added = tuple(other for other in _added if other is not family)
+
+    return remove
+
+
 def detect(header: Header) -> Family:
     """The family of a checkpoint. Raises DamagedFile naming the nearest family and what it lacks."""
-    for family in TABLE:
+    for family in rows():
         if not missing(family, header) and not any(_has(header, mark) for mark in family.absent):
-            return family
+            return _own_colours(family, header)
     raise DamagedFile(f"{header.path.name}: {_nearest(header)}")
+
+
+def _own_colours(family: Family, header: Header) -> Family:
+    """A model with latents of its own says in its metadata which colours they show ("easel.preview": rows and base)."""
+    if "easel.preview" not in header.metadata:
+        return family
+    try:
+        *rows, base = [tuple(map(float, row)) for row in json.loads(header.metadata["easel.preview"])]
+    except (TypeError, ValueError):
+        return family
+    if len(rows) != family.latent.channels or any(len(row) != 3 for row in (*rows, base)):
+        return family
+    latent = dataclasses.replace(family.latent, preview=tuple(rows), preview_base=base)
+    return dataclasses.replace(family, latent=latent)
 
 
 def text_widths(header: Header) -> tuple[int, ...]:
@@ -148,14 +185,14 @@ def _has(header: Header, mark: str) -> bool:
 
 def space(family: str | None) -> tuple[object, ...] | None:
     """What two families (by id) must share to work on one picture: latents and the way noise is mixed in."""
-    row = next((row for row in TABLE if row.id == family), None)
+    row = next((row for row in rows() if row.id == family), None)
     return None if row is None else (row.latent.channels, row.latent.factor, row.prediction == "flow")
 
 
 def native_size(header: Header) -> int:
-    """The side in pixels that a model was made for: what its metadata says ("modelspec.resolution"), or its family's."""
+    """The side in pixels that a model was made for: as its metadata ("modelspec.resolution") or its family has it."""
     told = re.match(r"(\d+)", header.metadata.get("modelspec.resolution", ""))
-    return int(told[1]) if told and 64 <= int(told[1]) <= 2048 else detect(header).native_size
+    return int(told[1]) if told and 8 <= int(told[1]) <= 4096 else detect(header).native_size
 
 
 def obstacle(family: Family, header: Header) -> str | None:
@@ -181,7 +218,7 @@ def _nearest(header: Header) -> str:
         lacking = missing(family, header)
         return len(lacking) - len(family.marks), len(lacking)
 
-    nearest = min(TABLE, key=shortfall)
+    nearest = min(rows(), key=shortfall)
     lacking = missing(nearest, header)
     if len(lacking) == len(nearest.marks):
         return f"no known model family. It holds {_glimpse(header.tensors)}. {_guess(header)}"

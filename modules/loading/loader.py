@@ -25,6 +25,7 @@ from modules.loading import families, opening, prediction
 from modules.loading.companions import NOWHERE, Companions
 from modules.loading.families import Family
 from modules.loading.library import Checkpoint
+from modules.loading.mmdit.names import Rule
 from modules.loading.parts import Ask, Builder, Source
 from modules.loading.prediction import Given, Network, Predict
 from modules.loading.residency import Residency
@@ -39,7 +40,7 @@ class Model:
     """A loaded checkpoint: its parts, and the facts of its family that sampling needs.
 
     unet: the denoiser, of whatever kind; ask: how it is called; prediction: a key of `prediction.KINDS`; variant: what
-    further input channels make of it (`families.INPAINTING` …), "" = a plain model.
+    further input channels make of it (`families.INPAINTING` …), "" = a plain model; rules: see `parts.Parts`.
     """
 
     checkpoint: Checkpoint
@@ -54,6 +55,7 @@ class Model:
     prediction: str
     variant: str
     residency: Residency
+    rules: tuple[Rule, ...] = ()
 
     @property
     def network(self) -> Network:
@@ -116,6 +118,7 @@ def load(checkpoint: Checkpoint, placement: Placement, residency: Residency, com
         prediction=made.prediction,
         variant=families.variant(family, facts),
         residency=residency,
+        rules=made.rules,
     )
 
 

@@ -17,6 +17,7 @@ from modules.core.process import NoiseProcess, TrainedLevels, VarianceExploding
 from modules.loading.companions import NOWHERE, Companions
 from modules.loading.families import Family
 from modules.loading.header import Header
+from modules.loading.mmdit.names import Rule
 from modules.loading.prediction import Given
 from modules.loading.text import TextModel
 
@@ -49,7 +50,8 @@ class Source:
 class Parts:
     """A loaded model's parts. text: all its text encoders as one; ask: how its denoiser is called.
 
-    prediction: a key of `prediction.KINDS`; process and levels: the noise it was trained with.
+    prediction: a key of `prediction.KINDS`; process and levels: the noise it was trained with; rules: how the file's
+    names became the denoiser's, where a table of patterns says so.
     """
 
     denoiser: nn.Module
@@ -59,6 +61,7 @@ class Parts:
     levels: TrainedLevels
     process: NoiseProcess = dataclasses.field(default_factory=VarianceExploding)
     prediction: str = "eps"
+    rules: tuple[Rule, ...] = ()
 
 
 Builder: TypeAlias = Callable[[Source], Parts]

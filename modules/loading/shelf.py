@@ -71,6 +71,11 @@ class Shelf:
         self._fit(found, vae, keep_vaes)
         return found
 
+    @property
+    def holds(self) -> int:
+        """How many models are in memory."""
+        return len(self._models)
+
     def clear(self) -> None:
         """Forget all models."""
         self._models.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from modules.loading.library import Library
     from modules.networks.files import Files
 
-log = logging.getLogger(__name__)
 
 KIND = "merge"
 
@@ -48,5 +46,4 @@ class MergeDesk:
         started = time.perf_counter()
         result = run.merge(Merge.of_json(job["request"]), self.library, self.loras(), self.folder, control)
         seconds = time.perf_counter() - started
-        log.info("Job %s: merged in %.1f s.", control.job_id, seconds)
         return {**result, "seconds": seconds}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,31 @@ class Applied:
     towers: int = 1
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class How:
+    """Settings of LoRAs. at_run_time: worn while a layer computes, not merged into its weights; in_memory: files that
+    are kept ready beside those in use; told: what is left out is logged too.
+    """
+
+    at_run_time: bool = False
+    in_memory: int = 0
+    told: bool = False
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> How:
+        return cls(
+            at_run_time=options["lora_functional"],
+            in_memory=options["lora_in_memory_limit"],
+            told=options["lora_not_found_warning_console"],
+        )
+
+
+USUAL = How()
+
+
 @dataclasses.dataclass
 class _State:
-    """What one loaded model has on it."""
+    """What one loaded model has on it. networks: files made ready, those in use last."""
 
     merge: Merge
     layers: Layers
@@ -70,8 +92,16 @@ class Networks:
     """Finds network files and puts them on models. Used by one worker thread; `files` may be read from any."""
 
     def __init__(
-        self, *, loras: Sequence[Path], hypernetworks: Sequence[Path], embeddings: Sequence[Path], store: Store
+        self,
+        *,
+        loras: Sequence[Path],
+        hypernetworks: Sequence[Path],
+        embeddings: Sequence[Path],
+        store: Store,
+        others: Collection[str] = (),
     ) -> None:
+        """others: first words of tags that somebody else serves, as they are at any time."""
+        self._others = others
         self.loras = Files(loras, LORA_ENDINGS)
         self.hypernetworks = Files(hypernetworks, (".pt",))
         self.embeddings = Embeddings(embeddings)
@@ -92,29 +122,32 @@ class Networks:
             if name and name != NONE and (kind, name) not in named and any(file.name == name for file in files.all())
         )
 
-    def apply(self, model: Model, tags: Sequence[Tag]) -> Applied:
+    def apply(self, model: Model, tags: Sequence[Tag], how: How = USUAL) -> Applied:
         """Make this the state of the model -> what became of it. Raises only what the machine does (memory)."""
         state = self._state(model)
-        wishes, notes = _wishes(tags)
+        wishes, notes = _wishes([tag for tag in tags if tag.kind or tag.word not in self._others])
         loras = self._resolved(wishes["lora"], self.loras, "LoRA", notes)
         hypers = self._resolved(wishes["hypernet"], self.hypernetworks, "Hypernetwork", notes)
         scanned = self.embeddings.scan()
-        wanted = (tuple(loras), tuple(hypers), tuple(notes), tuple(scanned))
+        wanted = (tuple(loras), tuple(hypers), tuple(notes), tuple(scanned), how.at_run_time)
         if state.wanted == wanted:
             return state.applied
         state.wanted = None
-        networks = self._networks(state, loras, notes)
-        self._merge(model, state, loras, networks)
+        networks = self._networks(state, loras, notes, how)
+        self._merge(model, state, loras, networks, how)
         self._hook(model, state, hypers, notes)
         loaded = tuple((ask.name, file) for ask, file in loras if file in networks)
         state.applied = dataclasses.replace(_taught(model, networks, scanned), loras=loaded, notes=tuple(notes))
-        state.networks, state.wanted = networks, wanted
+        state.wanted = wanted
+        if how.told:
+            for note in notes:
+                log.warning("%s", note)
         return state.applied
 
     def _state(self, model: Model) -> _State:
         if model.unet not in self._states:
-            layers = Layers({UNET: model.unet, **model.text.towers})
-            self._states[model.unet] = _State(Merge(model.placement.device), layers)
+            layers = Layers({UNET: model.unet, **model.text.towers}, model.rules)
+            self._states[model.unet] = _State(Merge(model.placement.device, model.placement.dtype), layers)
         return self._states[model.unet]
 
     def _resolved(
@@ -130,20 +163,23 @@ class Networks:
         return found
 
     def _networks(
-        self, state: _State, loras: Sequence[tuple[Wish, NetworkFile]], notes: list[str]
+        self, state: _State, loras: Sequence[tuple[Wish, NetworkFile]], notes: list[str], how: How
     ) -> dict[NetworkFile, Network]:
-        """The files ready for this model; those in use are not read again."""
+        """The files ready for this model; those in memory are not read again, and `how.in_memory` more stay there."""
         ready: dict[NetworkFile, Network] = {}
         for _, file in loras:
             if file in ready:
                 continue
             try:
-                ready[file] = state.networks.get(file) or lora.read(file, state.layers)
+                known = state.networks.pop(file, None)  # it goes to the end
+                ready[file] = lora.read(file, state.layers) if known is None else known
             except (DamagedFile, OSError) as error:
                 notes.append(f"LoRA left out: {error}")
                 continue
             if ready[file].unknown:
                 log.warning("%s: %d tensors belong to no layer of this model.", file.path.name, ready[file].unknown)
+        idle = max(0, len(state.networks) - max(0, how.in_memory))
+        state.networks = dict([*list(state.networks.items())[idle:], *ready.items()])
         return ready
 
     def _merge(
@@ -152,6 +188,7 @@ class Networks:
         state: _State,
         loras: Sequence[tuple[Wish, NetworkFile]],
         networks: Mapping[NetworkFile, Network],
+        how: How,
     ) -> None:
         terms: dict[Target, list[Term]] = {}
         for ask, file in loras:
@@ -159,7 +196,7 @@ class Networks:
                 _collect(terms, networks[file], ask)
         before = state.merge.changed
         try:
-            state.merge.set(terms)
+            state.merge.set(terms, at_run_time=how.at_run_time)
         finally:
             touched = before | terms.keys()
             if any(target.layer.component != UNET for target in touched):

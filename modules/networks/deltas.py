@@ -9,6 +9,7 @@ raise ValueError or RuntimeError. `scale` is alpha / rank. Formulas follow LyCOR
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -309,3 +310,36 @@ def cayley(blocks: Tensor, limit: float) -> Tensor:
 
 def _rescaled(weight: Tensor, factors: Tensor | None) -> Tensor:
     return weight if factors is None else weight * factors.reshape(-1, *[1] * (weight.dim() - 1))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """What a change of a whole matrix with so many rows does to one of the layers that `cut` parts it among."""
+
+    inner: Delta
+    cut: Callable[[Tensor], Sequence[Tensor]]
+    index: int
+    rows: int
+
+    @property
+    def precision(self) -> torch.dtype:
+        return self.inner.precision
+
+    def to(self, device: torch.device, dtype: torch.dtype = torch.float32) -> Delta:
+        return dataclasses.replace(self, inner=self.inner.to(device, dtype))
+
+    def delta(self, weight: Tensor) -> Tensor:
+        return self.cut(self.inner.delta(weight.new_zeros(self.rows, *weight.shape[1:])))[self.index]
+
+
+def parted(whole: Delta, cut: Callable[[Tensor], Sequence[Tensor]], rows: Sequence[int]) -> list[Delta]:
+    """One change for each layer, which have so many rows. Raises ValueError for kinds that depend on the weight itself,
+    which is nowhere in one piece.
+    """
+    if isinstance(whole, LoRA) and whole.middle is None:
+        if len(whole.up) != sum(rows):
+            raise ValueError(f"a change of {len(whole.up)} rows for {sum(rows)}")
+        return [dataclasses.replace(whole, up=up) for up in cut(whole.up)]
+    if not isinstance(whole, LoRA | LoHa | LoKr | Difference):
+        raise ValueError(f"networks of the kind {type(whole).__name__} cannot be parted among {len(rows)} layers")
+    return [Part(inner=whole, cut=cut, index=index, rows=sum(rows)) for index in range(len(rows))]

@@ -19,6 +19,9 @@ from modules.core.errors import DamagedFile
 from modules.core.store import Store
 from modules.loading import header, opening, pickles
 
+ALIAS = "Alias from file"
+FORBIDDEN = frozenset(("none", "addams"))
+"""Aliases that many files have by mistake."""
 _MIGRATIONS = (
     """CREATE TABLE network_hashes (
         path TEXT NOT NULL, whole INTEGER NOT NULL, size INTEGER NOT NULL, mtime INTEGER NOT NULL,
@@ -66,6 +69,15 @@ class Files:
     def find(self, name: str) -> NetworkFile | None:
         """By name, by an alias that only one file has, or by the path below the folder; in this case, then in any."""
         return self._named(name) or self._look_again(name)
+
+    def called(self, file: NetworkFile, preferred: str) -> str:
+        """What prompts should call a file, by the option `lora_preferred_name`: its alias, where only one file has it,
+        or its name.
+        """
+        own = (
+            preferred == ALIAS and file.alias.lower() not in FORBIDDEN and _aliases(self.all()).get(file.alias) == file
+        )
+        return file.alias if own else file.name
 
     def _look_again(self, name: str) -> NetworkFile | None:
         self.refresh()
@@ -123,6 +135,16 @@ def _metadata(path: Path) -> Mapping[str, str]:
         return header.read(path).metadata
     except DamagedFile:
         return {}
+
+
+def version(file: NetworkFile) -> str:
+    """The family that a LoRA's trainer noted, in A1111's words: SD1, SD2, SDXL, or Unknown where it noted nothing."""
+    told = file.metadata
+    if str(told.get("ss_base_model_version", "")).startswith("sdxl_"):
+        return "SDXL"
+    if str(told.get("ss_v2", "")) == "True":
+        return "SD2"
+    return "SD1" if told else "Unknown"
 
 
 class Digests:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 import torch
@@ -15,10 +15,24 @@ from torch import Tensor
 
 from modules.core.errors import DamagedFile
 from modules.networks import files, names
-from modules.networks.deltas import BOFT, IA3, OFT, Delta, Difference, DoRA, GLoRA, LoHa, LoKr, LoRA, Shifted, product
+from modules.networks.deltas import (
+    BOFT,
+    IA3,
+    OFT,
+    Delta,
+    Difference,
+    DoRA,
+    GLoRA,
+    LoHa,
+    LoKr,
+    LoRA,
+    Shifted,
+    parted,
+    product,
+)
 from modules.networks.embeddings import TOWERS
 from modules.networks.files import NetworkFile
-from modules.networks.names import Layer, Layers
+from modules.networks.names import Layer, Layers, Parted
 
 Parts: TypeAlias = Mapping[str, Tensor]
 """The tensors of one layer by what they are."""
@@ -51,7 +65,7 @@ def read(file: NetworkFile, layers: Layers) -> Network:
     """Make a file ready. Raises DamagedFile for a broken one and for one of another family, saying which."""
     weights = files.tensors(file.path)
     _check_numbers(file, weights)
-    grouped: dict[Layer, dict[str, Tensor]] = {}
+    grouped: dict[Layer | Parted, dict[str, Tensor]] = {}
     unknown = 0
     for name, tensor in weights.items():
         found = names.place(name)
@@ -63,7 +77,7 @@ def read(file: NetworkFile, layers: Layers) -> Network:
     embeddings = _bundled(weights)
     if not grouped and not embeddings:
         raise DamagedFile(f"{file.path.name} has nothing for this model: {_origin(file, weights)}.")
-    changes = tuple(_change(file, layer, parts, weights) for layer, parts in grouped.items())
+    changes = tuple(change for target, parts in grouped.items() for change in _changes(file, target, parts, weights))
     return Network(file, changes, embeddings, unknown)
 
 
@@ -73,17 +87,30 @@ def _check_numbers(file: NetworkFile, weights: Parts) -> None:
             raise DamagedFile(f"{file.path.name}: {name} holds numbers that are not finite.")
 
 
-def _change(file: NetworkFile, layer: Layer, parts: Parts, weights: Parts) -> Change:
+def _changes(file: NetworkFile, target: Layer | Parted, parts: Parts, weights: Parts) -> list[Change]:
     try:
-        change = Change(layer, *_made(parts))
-        for delta, attribute in ((change.weight, "weight"), (change.bias, "bias")):
-            if delta is not None:
-                _check_fit(delta, layer, attribute)
+        weight, bias = _made(parts)
+        changes = [Change(target, weight, bias)] if isinstance(target, Layer) else list(_shared(target, weight, bias))
+        for change in changes:
+            for delta, attribute in ((change.weight, "weight"), (change.bias, "bias")):
+                if delta is not None:
+                    _check_fit(delta, change.layer, attribute)
     except (ValueError, RuntimeError, IndexError, KeyError) as error:
+        path = target.path if isinstance(target, Layer) else target.layers[0].path
         raise DamagedFile(
-            f"{file.path.name} does not fit this model ({_origin(file, weights)}): {layer.path}: {error}"
+            f"{file.path.name} does not fit this model ({_origin(file, weights)}): {path}: {error}"
         ) from error
-    return change
+    return changes
+
+
+def _shared(target: Parted, weight: Delta | None, bias: Delta | None) -> Iterator[Change]:
+    """A change of a whole matrix, parted among the layers that it is here."""
+    rows = [len(layer.weight) for layer in target.layers]
+    weights, biases = (
+        [None] * len(rows) if whole is None else parted(whole, target.cut, rows) for whole in (weight, bias)
+    )
+    for layer, own, shift in zip(target.layers, weights, biases, strict=True):
+        yield Change(layer, own, shift)
 
 
 def _made(parts: Parts) -> tuple[Delta | None, Delta | None]:

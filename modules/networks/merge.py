@@ -1,18 +1,20 @@
 """Weights as a desired state: base + sum of strength * delta, and back to the base without a changed bit.
 
 One `Merge` a loaded model. Weights of changed layers are kept: on the CPU as they are (a changed layer gets another
-tensor, so that keeping costs no copy), of an accelerator as a copy in RAM.
+tensor, so that keeping costs no copy), of an accelerator as a copy in RAM. Weights in 8 bits are not written to: what
+they should become is worn while they compute (`worn`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from modules.networks import worn
 from modules.networks.deltas import Delta
 from modules.networks.names import Layer
 
@@ -35,43 +37,62 @@ Term: TypeAlias = "tuple[float, Delta]"
 
 
 class Merge:
-    """Keeps the base of what it changed."""
+    """Keeps the base of what it changed. dtype: in which layers compute that wear their changes."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
         self._device = device
+        self._dtype = dtype
         self._base: dict[Target, Tensor | None] = {}
+        self._worn: dict[Target, Callable[[], None]] = {}
 
     @property
     def changed(self) -> frozenset[Target]:
         """What is not at its base now."""
-        return frozenset(self._base)
+        return frozenset(self._base) | self._worn.keys()
 
-    def set(self, wanted: Mapping[Target, Sequence[Term]]) -> None:
-        """Make every target base + its terms, applied in their order, and everything else its base.
+    def set(self, wanted: Mapping[Target, Sequence[Term]], *, at_run_time: bool = False) -> None:
+        """Make every target base + its terms, applied in their order, and everything else its base; at_run_time:
+        nothing is merged, all is worn.
 
         Where this fails (no memory, a matrix without inverse) all is back at its base when the error arrives.
         """
         with torch.inference_mode(mode=False), torch.no_grad():
-            for target in [each for each in self._base if each not in wanted]:
+            self._undress()
+            merged = {
+                target: terms
+                for target, terms in wanted.items()
+                if not at_run_time and not worn.is_narrow(target.tensor) and not worn.is_narrow(target.layer.weight)
+            }
+            for target in [each for each in self._base if each not in merged]:
                 self._restore(target)
             try:
-                for target, terms in wanted.items():
+                for target, terms in merged.items():
                     self._change(target, terms)
+                self._dress({target: terms for target, terms in wanted.items() if target not in merged})
             except BaseException:
+                self._undress()
                 for target in list(self._base):
                     self._restore(target)
                 raise
+
+    def _dress(self, wanted: Mapping[Target, Sequence[Term]]) -> None:
+        for target, terms in wanted.items():
+            weight, base = target.layer.weight, target.tensor
+            start = torch.zeros(len(weight), device=weight.device) if base is None else base
+            worn.total(start, terms)  # what cannot be worked out fails here, not in the midst of sampling
+            moved = [(strength, delta.to(weight.device, delta.precision)) for strength, delta in terms]
+            dtype = self._dtype if worn.is_narrow(weight) else weight.dtype
+            self._worn[target] = worn.put_on(target.layer.module, {target.attribute: moved}, dtype)
+
+    def _undress(self) -> None:
+        while self._worn:
+            self._worn.popitem()[1]()
 
     def _change(self, target: Target, terms: Sequence[Term]) -> None:
         if target not in self._base:
             self._base[target] = _kept(target.tensor)
         example = target.layer.weight
-        total = self._start(target)
-        for strength, delta in terms:
-            total = total.to(delta.precision)
-            change = delta.to(self._device, delta.precision).delta(total)
-            total = (total + strength * change).to(torch.float32)
-        _put(target, total.to(device=example.device, dtype=example.dtype))
+        _put(target, worn.total(self._start(target), terms).to(device=example.device, dtype=example.dtype))
 
     def _start(self, target: Target) -> Tensor:
         """The base in float32; a layer without a bias gets one that begins at zero."""

@@ -3,28 +3,34 @@
     kohya       lora_unet_down_blocks_0_attentions_0_..._to_q.lora_down.weight, lora_te_text_model_encoder_layers_0_...
     A1111       diffusion_model_input_blocks_1_1_..., transformer_text_model_encoder_...
     diffusers   unet.down_blocks.0...to_q.lora_A.weight, unet...attn1.processor.to_q_lora.down.weight, text_encoder...
-    original    diffusion_model.input_blocks.1.1...  (as the checkpoint names it)
+    original    diffusion_model.input_blocks.1.1...  (as the checkpoint names it), transformers' without a beginning too
+    XLabs       double_blocks.0.processor.qkv_lora1.down.weight
 
-A layer's key is its path with "_" for every "."; `Layers` knows the keys of a model under all these names.
+A layer's key is its path with "_" for every "."; `Layers` knows the keys of a model under all these names. Where the
+original has one matrix and diffusers several (queries, keys and values in one), the name leads to a `Parted`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor, nn
 
+from modules.loading.mmdit.names import Cut, Rule, whole
 from modules.loading.open_clip import LAYERS
 
 UNET = "unet"
 TEXT = "text"
 SECOND_TEXT = "text2"
+THIRD_TEXT = "text3"
 
 PREFIXES = (
     ("lora_unet_", UNET),
     ("lycoris_unet_", UNET),
+    ("lycoris_", UNET),
+    ("lora_transformer_", UNET),
     ("oft_unet_", UNET),
     ("diffusion_model_", UNET),
     ("model_diffusion_model_", UNET),
@@ -33,6 +39,7 @@ PREFIXES = (
     ("lora_te_", TEXT),
     ("lora_te1_", TEXT),
     ("lora_te2_", SECOND_TEXT),
+    ("lora_te3_", THIRD_TEXT),
     ("transformer_", TEXT),
     ("model_", TEXT),
     ("0_transformer_", TEXT),
@@ -46,9 +53,13 @@ PREFIXES = (
     ("text_encoders_clip_l_transformer_", TEXT),
     ("text_encoders_clip_g_transformer_", SECOND_TEXT),
     ("text_encoder_2_", SECOND_TEXT),
+    ("text_encoder_3_", THIRD_TEXT),
     ("text_encoder_", TEXT),
 )
 """How a name begins -> which part of the model it is in. Longer beginnings win."""
+
+BARE = ("double_blocks_", "single_blocks_", "joint_blocks_", "transformer_blocks_", "single_transformer_blocks_")
+"""How names of a transformer's layers begin where no part of the model is named."""
 
 _SORTED = sorted(PREFIXES, key=lambda row: -len(row[0]))
 
@@ -78,6 +89,7 @@ PARTS = {
 """How a name ends, after the last dot that belongs to the layer -> what the tensor is."""
 
 _PART = re.compile(r"^(.*?)\.(" + "|".join(re.escape(part) for part in sorted(PARTS, key=len, reverse=True)) + ")$")
+_XLABS = re.compile(r"(double_blocks\.\d+)\.processor\.(qkv|proj)_lora([12])\.(down|up)\.weight$")
 _PROCESSOR = re.compile(r"\.processor\.(to_q|to_k|to_v|to_out)_lora\.(down|up)\.weight$")
 
 
@@ -92,7 +104,7 @@ class Place:
 
 def place(name: str) -> Place | None:
     """Read the name of a tensor; None for one that belongs to no known dialect."""
-    name = _PROCESSOR.sub(_plain_processor, name)
+    name = _XLABS.sub(_plain_xlabs, _PROCESSOR.sub(_plain_processor, name))
     found = _PART.match(name)
     if found is None:
         return None
@@ -100,12 +112,17 @@ def place(name: str) -> Place | None:
     for prefix, component in _SORTED:
         if layer.startswith(prefix):
             return Place(component, layer[len(prefix) :].removeprefix("text_model_"), PARTS[found[2]])
-    return None
+    return Place(UNET, layer, PARTS[found[2]]) if layer.startswith(BARE) else None
 
 
 def _plain_processor(found: re.Match[str]) -> str:
     layer = "to_out.0" if found[1] == "to_out" else found[1]
     return f".{layer}.lora_{found[2]}.weight"
+
+
+def _plain_xlabs(found: re.Match[str]) -> str:
+    side = {"1": "img", "2": "txt"}[found[3]]
+    return f"{found[1]}.{side}_attn.{found[2]}.lora_{found[4]}.weight"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,26 +140,60 @@ class Layer:
         return found
 
 
-class Layers:
-    """All layers with weights of a model, found under every dialect's name."""
+@dataclasses.dataclass(frozen=True)
+class Parted:
+    """Layers that are one matrix in the original; cut: that matrix, or a change of it -> theirs, in this order."""
 
-    def __init__(self, components: Mapping[str, nn.Module]) -> None:
-        self._found: dict[tuple[str, str], Layer] = {}
+    layers: tuple[Layer, ...]
+    cut: Cut
+
+
+_ELSEWHERE = {TEXT: UNET, THIRD_TEXT: SECOND_TEXT}
+"""Where else to look: a transformer's own names begin with "transformer." too, where others' text encoders are, and
+T5 is called the third encoder beside Flux, which has two.
+"""
+
+
+class Layers:
+    """All layers with weights of a model, found under every dialect's name. rules: how its file's names became those of
+    the denoiser.
+    """
+
+    def __init__(self, components: Mapping[str, nn.Module], rules: Sequence[Rule] = ()) -> None:
+        self._found: dict[tuple[str, str], Layer | Parted] = {}
         for component, root in components.items():
             modules = root.named_modules()
             paths = {path: module for path, module in modules if getattr(module, "weight", None) is not None}
             spell = (_unet_spellings if component == UNET else _text_spellings)(paths)
-            for path, module in paths.items():
-                layer = Layer(component, path, module)
+            layers = {path: Layer(component, path, module) for path, module in paths.items()}
+            for path, layer in layers.items():
                 for spelling in (path, *spell.get(path, ())):
                     self._found.setdefault((component, spelling.replace(".", "_")), layer)
+            for each in rules if component == UNET else ():
+                for spelling, found in _ruled(each, layers):
+                    self._found.setdefault((component, spelling.replace(".", "_")), found)
 
-    def find(self, component: str, key: str) -> Layer | None:
-        """The layer of this key in a part of the model. A transformer's own names begin with "transformer." too, where
-        others' text encoders are: what the text encoder lacks is looked for there.
-        """
+    def find(self, component: str, key: str) -> Layer | Parted | None:
+        """The layer of this key in a part of the model, or those that it is parted among."""
         found = self._found.get((component, key))
-        return self._found.get((UNET, key)) if found is None and component == TEXT else found
+        other = _ELSEWHERE.get(component)
+        return self._found.get((other, key)) if found is None and other else found
+
+
+def _ruled(rule: Rule, layers: Mapping[str, Layer]) -> Iterable[tuple[str, Layer | Parted]]:
+    """The names that a row of a table has for layers. The last word of both its sides is that of a tensor."""
+    old, *new = (name.rpartition(".")[0] for name in (rule.old, *rule.new))
+    if not old or not new:
+        return
+    shape = dataclasses.replace(rule, old=new[0], new=(old, *new))
+    for path in layers:
+        match = shape.pattern.fullmatch(path)
+        if match is None:
+            continue
+        spelling, *paths = shape.named(match.groups())
+        found = tuple(layers[each] for each in paths if each in layers)
+        if len(found) == len(new):
+            yield spelling, found[0] if rule.cut is whole else Parted(found, rule.cut)
 
 
 _QKV = ("q_proj", "k_proj", "v_proj")
@@ -151,13 +202,17 @@ _OPEN_CLIP = {**{ours: theirs for theirs, ours in LAYERS.items()}, **{f"self_att
 
 
 def _text_spellings(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """transformers' path of each layer of a text encoder -> OpenCLIP's name, its fused projections parted."""
-    found = ((path, _TEXT_LAYER.match(path)) for path in paths)
-    return {
-        path: (f"transformer.resblocks.{layer[1]}.{_OPEN_CLIP[layer[2]]}",)
-        for path, layer in found
-        if layer and layer[2] in _OPEN_CLIP
-    }
+    """Path of each layer of a text encoder -> OpenCLIP's name where it has one, its fused projections parted; large
+    encoders without what holds them here.
+    """
+    result: dict[str, tuple[str, ...]] = {}
+    for path in paths:
+        layer = _TEXT_LAYER.match(path)
+        if path.startswith("model."):
+            result[path] = (path.removeprefix("model."),)
+        elif layer and layer[2] in _OPEN_CLIP:
+            result[path] = (f"transformer.resblocks.{layer[1]}.{_OPEN_CLIP[layer[2]]}",)
+    return result
 
 
 _RESNET = (

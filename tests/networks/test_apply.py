@@ -37,6 +37,7 @@ def model(request: pytest.FixtureRequest, bench: Bench) -> Any:
         unet=copy.deepcopy(original.unet).to(request.param),
         text=TextEncoder(tower, device),
         placement=dataclasses.replace(original.placement, dtype=request.param),
+        rules=(),
     )
 
 
@@ -283,3 +284,25 @@ def test_absurd_strengths_are_told_and_the_next_job_is_well(bench: Bench) -> Non
     again = bench.make(Txt2Img(prompt="a cat", **SMALL))
     paths = [Path(result["pictures"][0]["path"]) for result in (plain, again)]
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_as_many_files_as_wanted_stay_in_memory(networks: Networks, model: Any, tmp_path: Path) -> None:
+    from modules.networks.apply import How
+
+    paths = [made.lora(tmp_path / "Lora", name, seed=seed) for seed, name in enumerate("abc")]
+    for how, expected in ((How(in_memory=1), ["b", "c"]), (How(in_memory=9), ["b", "c", "a"]), (How(), ["c"])):
+        for name in ("a", "b", "c") if how.in_memory == 1 else ("a",) if how.in_memory else ("c",):
+            networks.apply(model, split(f"<lora:{name}:1>")[1], how)
+        assert [file.name for file in networks._state(model).networks] == expected
+    assert all(path.is_file() for path in paths)
+
+
+def test_what_is_left_out_is_logged_where_that_is_wanted(
+    networks: Networks, model: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    from modules.networks.apply import How
+
+    networks.apply(model, split("<lora:nowhere:1>")[1])
+    assert "nowhere" not in caplog.text
+    networks.apply(model, split("<lora:neither:1>")[1], How(told=True))
+    assert "neither" in caplog.text

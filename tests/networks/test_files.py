@@ -75,3 +75,28 @@ def test_pickles_are_plain_data_or_refused(tmp_path: Path) -> None:
     torch.save([1], tmp_path / "list.pt")
     with pytest.raises(DamagedFile, match=r"list\.pt"):
         tensors(tmp_path / "list.pt")
+
+
+def test_a_file_is_called_by_its_alias_or_its_name(tmp_path: Path) -> None:
+    from modules.networks.files import ALIAS, version
+
+    for name, alias in (("a", "Style"), ("b", "twice"), ("c", "twice"), ("d", "None")):
+        made.lora(tmp_path, name, metadata={"ss_output_name": alias})
+    files = Files([tmp_path], (".safetensors",))
+    found = {file.name: file for file in files.all()}
+    assert [files.called(found[name], ALIAS) for name in "abcd"] == ["Style", "b", "c", "d"]
+    assert files.called(found["a"], "Filename") == "a"
+    for name in "abc":
+        assert files.find(files.called(found[name], ALIAS)) == found[name]
+    assert version(found["a"]) == "SD1"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [({"ss_base_model_version": "sdxl_base_v1-0"}, "SDXL"), ({"ss_v2": "True"}, "SD2"), (None, "Unknown")],
+)
+def test_the_family_that_a_trainer_noted(tmp_path: Path, metadata: dict[str, str] | None, expected: str) -> None:
+    from modules.networks.files import version
+
+    made.lora(tmp_path, "a", metadata=metadata)
+    assert version(Files([tmp_path], (".safetensors",)).all()[0]) == expected

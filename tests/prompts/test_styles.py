@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.core.errors import DamagedFile
+from modules.core.errors import BadRequest, DamagedFile, NotFound
 from modules.prompts.styles import Style, StyleBook, merged
 
 TABLE = """name,prompt,negative_prompt
@@ -83,3 +83,24 @@ def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedFile, match=r"styles\.csv"):
         StyleBook([path]).read()
     assert StyleBook([path]).apply([], "a", "b") == ("a", "b", [])
+
+
+def test_saved_is_read_again_and_deleted_is_gone(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    second.write_text('name,prompt,negative_prompt\n# a remark,,\nx,"one, two",\n', encoding="utf-8-sig")
+    book = StyleBook([first, second])
+    book.save(Style("ä", 'with "quotes"\nand lines', "bad"))
+    book.save(Style("x", "three"))
+    assert first.read_bytes().startswith(b"\xef\xbb\xbfname,prompt,negative_prompt")
+    assert book.read() == {"ä": Style("ä", 'with "quotes"\nand lines', "bad"), "x": Style("x", "three")}
+    assert "# a remark" in second.read_text("utf-8-sig")
+    book.delete("x")
+    assert list(book.read()) == ["ä"]
+    with pytest.raises(NotFound):
+        book.delete("x")
+
+
+@pytest.mark.parametrize("name", ["", "  ", "None", "#no"])
+def test_a_style_needs_a_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadRequest):
+        StyleBook([tmp_path / "a.csv"]).save(Style(name, "x"))

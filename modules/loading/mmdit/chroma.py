@@ -39,6 +39,7 @@ def build(source: Source) -> Parts:
         levels=flow_levels(),
         process=RectifiedFlow(),
         prediction="flow",
+        rules=rules(sizes.num_attention_heads * sizes.attention_head_dim),
     )
 
 

@@ -44,6 +44,7 @@ def build(source: Source) -> Parts:
         levels=levels(sized=sizes.guidance_embeds),
         process=RectifiedFlow(),
         prediction="flow",
+        rules=rules(sizes.num_attention_heads * sizes.attention_head_dim),
     )
 
 

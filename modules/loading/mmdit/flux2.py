@@ -43,6 +43,7 @@ def build(source: Source) -> Parts:
         levels=flow_levels(stretch(1024, 1024, 50), stretch=stretch),
         process=RectifiedFlow(),
         prediction="flow",
+        rules=RULES,
     )
 
 

@@ -34,6 +34,7 @@ def build_lumina(source: Source) -> Parts:
     """All parts of a Lumina Image 2 checkpoint. What it raises: see `parts.Builder`."""
     weights = quantized.denoiser(source, "cap_embedder.")
     denoiser = lumina(weights, source)
+    sizes: Any = denoiser.config
     width = weights["cap_embedder.1.weight"].shape[1]
     return Parts(
         denoiser=denoiser,
@@ -43,6 +44,7 @@ def build_lumina(source: Source) -> Parts:
         levels=flow_levels(LUMINA_SHIFT),
         process=RectifiedFlow(),
         prediction="flow",
+        rules=lumina_rules(sizes.hidden_size, sizes.num_kv_heads * (sizes.hidden_size // sizes.num_attention_heads)),
     )
 
 
@@ -59,6 +61,7 @@ def build_z(source: Source) -> Parts:
         levels=flow_levels(Z_SHIFT),
         process=RectifiedFlow(),
         prediction="flow",
+        rules=Z_RULES,
     )
 
 

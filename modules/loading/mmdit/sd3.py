@@ -41,6 +41,7 @@ def build(source: Source) -> Parts:
         levels=flow_levels(SHIFT, whole=False),
         process=RectifiedFlow(),
         prediction="flow",
+        rules=rules(sizes.num_layers),
     )
 
 

@@ -1,0 +1,84 @@
+"""Networks worn, not merged: a layer's weights become base + change for the time in which it computes, no longer.
+
+For weights in 8 bits, which would lose most of a small change by rounding, and for whoever asks for it
+(`lora_functional`). `merge` puts them on; the weights themselves are never written to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from modules.networks.deltas import Delta
+
+NARROW = frozenset((torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz))
+"""Number formats that are too coarse to merge into."""
+
+Change = Callable[[Tensor], Tensor]
+"""A base in float32 -> base + all that is worn, in float32."""
+
+
+def is_narrow(tensor: Tensor | None) -> bool:
+    """Whether a weight is kept in 8 bits."""
+    return tensor is not None and tensor.dtype in NARROW
+
+
+def total(base: Tensor, terms: Sequence[tuple[float, Delta]]) -> Tensor:
+    """base + strength * delta of every term, in their order and each in its own precision -> float32."""
+    result = base.to(torch.float32)
+    for strength, delta in terms:
+        result = result.to(delta.precision)
+        change = delta.to(base.device, delta.precision).delta(result)
+        result = (result + strength * change).to(torch.float32)
+    return result
+
+
+def put_on(
+    module: nn.Module, terms: Mapping[str, Sequence[tuple[float, Delta]]], dtype: torch.dtype
+) -> Callable[[], None]:
+    """Have a layer wear terms on "weight" and "bias" whenever it computes, in `dtype` -> what takes them off."""
+    worn = _Worn(terms, dtype)
+    # What casts or moves weights is wrapped around `forward`: torch calls these before it and after it.
+    before = module.register_forward_pre_hook(worn.before)
+    after = module.register_forward_hook(worn.after, always_call=True)
+
+    def off() -> None:
+        before.remove()
+        after.remove()
+
+    return off
+
+
+@dataclasses.dataclass
+class _Worn:
+    """The hooks of one layer, and what its tensors are when it rests."""
+
+    terms: Mapping[str, Sequence[tuple[float, Delta]]]
+    dtype: torch.dtype
+    kept: dict[str, Tensor | None] = dataclasses.field(default_factory=dict)
+
+    def before(self, module: nn.Module, inputs: Any) -> None:
+        weight: Tensor = module.weight  # type: ignore[assignment]
+        with torch.no_grad():
+            for attribute, terms in self.terms.items():
+                parameter: nn.Parameter | None = getattr(module, attribute)
+                self.kept[attribute] = None if parameter is None else parameter.data
+                base = torch.zeros(len(weight), device=weight.device) if parameter is None else parameter.data
+                value = total(base, terms).to(self.dtype)
+                if parameter is None:
+                    setattr(module, attribute, nn.Parameter(value, requires_grad=False))
+                else:
+                    parameter.data = value
+
+    def after(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        for attribute, base in self.kept.items():
+            if base is None:
+                setattr(module, attribute, None)
+            else:
+                getattr(module, attribute).data = base
+        self.kept.clear()
