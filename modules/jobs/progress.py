@@ -66,9 +66,12 @@ class Control:
     `interrupted` (end the job with what there is) and `skipped` (end this batch with what there is).
     """
 
-    def __init__(self, job_id: str, *, started: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, job_id: str, *, started: float = 0.0, clock: Callable[[], float] = time.monotonic, owner: str = ""
+    ) -> None:
         """started: unix seconds. clock: seconds that never go back, for the ETA and for who is watching."""
         self.job_id = job_id
+        self.owner = owner
         self._clock = clock
         self._guard = threading.Lock()  # of writers against each other
         self._begun = clock()

@@ -13,14 +13,18 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from modules.core.errors import BadRequest, EaselError, NotFound
 from modules.core.store import Store, StoreError
 from modules.core.types import JsonObject
+from modules.jobs.events import Events
 from modules.jobs.lease import Lease, take, take_any
+from modules.jobs.line import Line
 from modules.jobs.progress import Abandoned, Control, Progress
 from modules.jobs.table import Job, Jobs, Table
+from modules.jobs.together import Together, perform_together
 from modules.jobs.waiters import Waiters
 from modules.jobs.worker import Outcome, Runner, Worker, perform
 
@@ -35,10 +39,12 @@ ID = re.compile(r"[A-Za-z0-9_()\-][A-Za-z0-9._()\-]{0,127}")  # an id is also a 
 
 
 class Queue:
-    """Jobs by priority (greater first), then in the order of submission. Safe to use from any thread.
+    """Jobs in the order of their `line`. Safe to use from any thread.
 
-    runners: what does each kind of job. on_pruned is told which old finished jobs left the table. now: unix seconds;
-    clock: seconds that never go back.
+    runners: what does each kind of job; together: and several of them in one go. on_pruned is told which old finished
+    jobs left the table, on_ended of each job that ended; on_change is called, and must return at once, when any job
+    changed its state. now: unix seconds; clock: seconds that never go back.
+    changes counts the changes of any job's state, so that a follower knows when to look at `events`.
     """
 
     def __init__(
@@ -48,12 +54,21 @@ class Queue:
         *,
         workers: int = 1,
         keep: int = KEEP,
+        together: Mapping[str, Together] = MappingProxyType({}),
         on_pruned: Callable[[Jobs], None] | None = None,
+        on_ended: Sequence[Callable[[Job], None]] = (),
+        on_change: Callable[[], None] = lambda: None,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._table = Table(store)
+        self.line = Line(store, self._changed)
+        self.events = Events(store)
+        self.changes = 0
+        self._together = dict(together)
+        self._on_ended = tuple(on_ended)
+        self._on_change = on_change
         self._runners = dict(runners)
         self._workers = workers
         self._keep = keep
@@ -110,9 +125,17 @@ class Queue:
             self._lease = None
 
     def submit(
-        self, kind: str, request: JsonObject, *, id: str | None = None, owner: str = "", priority: int = 0
+        self,
+        kind: str,
+        request: JsonObject,
+        *,
+        id: str | None = None,
+        owner: str = "",
+        priority: int = 0,
+        together: str | None = None,
     ) -> str:
         """Queue a job -> its id; it is on the disk when this returns. The same work with the same id is queued once.
+        Waiting jobs of one kind with the same `together` may be made in one go.
 
         Raises `NotFound` for an unknown kind, `BadRequest(field="force_task_id")` for an id that other work has or
         that cannot be a folder's name, `StoreError` when the disk refuses, `EaselError` when the worker has ended.
@@ -127,7 +150,7 @@ class Queue:
                 f"{id!r} cannot be a job's id: take 1 to 128 letters, digits or any of _ - ( ) and, inside, a dot.",
                 field="force_task_id",
             )
-        slot = self._lease.number if self._lease is not None else 0
+        slot = self._slot
         job = Job(
             id=id,
             kind=kind,
@@ -137,11 +160,27 @@ class Queue:
             priority=priority,
             created=self._now(),
             slot=slot,
+            together=together,
         )
         self._table.insert(job)
-        with self._changing:
-            self._changing.notify()
+        self._changed()
         return id
+
+    def retry(self, id: str, *, owner: str | None = None) -> str:
+        """Queue the work of an ended job anew, with its seeds and options of then -> the new job's id.
+
+        owner None: the same. Raises `NotFound`, `BadRequest` when it has not ended yet.
+        """
+        job = self.get(id)
+        if not job.final:
+            raise BadRequest(f"Job {id} is {job.state}: only one that has ended can be tried again.", field="id")
+        return self.submit(
+            job.kind,
+            job.request,
+            owner=job.owner if owner is None else owner,
+            priority=job.priority,
+            together=job.together,
+        )
 
     def get(self, id: str) -> Job:
         """Raises `NotFound`."""
@@ -157,9 +196,20 @@ class Queue:
         owner: str | None = None,
         limit: int = 100,
         newest_first: bool = True,
+        kinds: Collection[str] = (),
+        beyond: int | None = None,
     ) -> Jobs:
-        """Jobs by order of submission; no states means all, owner None means everybody's."""
-        jobs = self._table.list(states=tuple(states), owner=owner, limit=limit, newest_first=newest_first)
+        """Jobs by order of submission; no states or kinds means all, owner None means everybody's. beyond: only what
+        comes after the job of this `number`, for the next page.
+        """
+        jobs = self._table.list(
+            states=tuple(states),
+            owner=owner,
+            limit=limit,
+            newest_first=newest_first,
+            kinds=tuple(kinds),
+            beyond=beyond,
+        )
         return [self._unsaved.get(job.id, job) for job in jobs]
 
     def wait(self, id: str, timeout: float | None = None) -> Job:
@@ -214,6 +264,7 @@ class Queue:
         with self._changing:
             cancelled = self._table.cancel(id, self._now())
         if cancelled:
+            self._changed()
             self._waiters.tell(id)
         return cancelled
 
@@ -230,11 +281,34 @@ class Queue:
         return Progress(
             job_id=id,
             state=job.state,
-            queue_position=self._table.position(id) if job.state == "pending" else 0,
+            queue_position=self.position(id) if job.state == "pending" else 0,
             started=job.started,
             fraction=1.0 if job.final else 0.0,
             text=job.error or "",
         )
+
+    @property
+    def working(self) -> bool:
+        """Whether jobs are taken (or would be, if it were not paused)."""
+        return not self._stopped and any(thread.is_alive() for thread in self._threads)
+
+    def live(self, id: str) -> Progress | None:
+        """The progress of a job that runs here now; None otherwise. Reads memory only."""
+        control = self._live.get(id)
+        return None if control is None else control.progress
+
+    def running(self, *, job_id: str | None = None, owner: str | None = None) -> list[str]:
+        """Ids of the jobs that run here now: one if it does, one owner's, or (None) all. Reads memory only."""
+        return [id for id, control in self._live.items() if job_id in (None, id) and owner in (None, control.owner)]
+
+    def position(self, id: str) -> int:
+        """1 is the next to run; 0 when it does not wait (here)."""
+        order = self.waiting()
+        return order.index(id) + 1 if id in order else 0
+
+    def waiting(self) -> list[str]:
+        """The ids of all pending jobs as they will run."""
+        return self.line.order(self._slot)
 
     def current(self) -> Progress | None:
         """What runs now (the oldest, with several workers); None when idle."""
@@ -252,27 +326,56 @@ class Queue:
             for lease in dead:
                 lease.release()
 
-    def _take(self) -> Job | None:
-        """Blocks until there is a job, which is then running and live; None when stopping."""
+    @property
+    def _slot(self) -> int:
+        return self._lease.number if self._lease is not None else 0
+
+    def _changed(self) -> None:
+        """A job changed its state or place: wake the workers, and let followers look."""
+        with self._changing:
+            self._count()
+            self._changing.notify_all()
+
+    def _count(self) -> None:
+        """Some job's state is another one now."""
+        self.changes += 1
+        self._on_change()
+
+    def _take(self) -> Jobs | None:
+        """Blocks until there is work, one job or several to be made in one go, which are then running and live; None
+        when stopping.
+        """
         with self._changing:
             while not self._stopped:
                 try:
-                    job = self._claim()
+                    jobs = self._claim()
                 except StoreError as error:
                     log.error("The next job cannot be taken from the queue: %s", error)
                     self._changing.wait(RETRY_SECONDS)
                     continue
-                if job is not None:
-                    control = Control(job.id, started=job.started or 0.0, clock=self._clock)
-                    self._live = {**self._live, job.id: control}
-                    return job
+                if jobs:
+                    controls = {
+                        job.id: Control(job.id, started=job.started or 0.0, clock=self._clock, owner=job.owner)
+                        for job in jobs
+                    }
+                    self._live = {**self._live, **controls}
+                    self._count()
+                    return jobs
                 self._changing.wait(RETRY_SECONDS if self._unsaved else None)
             return None
 
-    def _claim(self) -> Job | None:
+    def _claim(self) -> Jobs:
         for job in self._unsaved.values():
             self._save_late(job)
-        return self._table.claim(self._lease.number if self._lease is not None else 0, self._now())
+        if self.line.paused:
+            return []
+        first = self._table.claim(self._slot, self._now())
+        if first is None:
+            return []
+        together = self._together.get(first.kind)
+        if together is None or first.together is None:
+            return [first]
+        return [first, *self._table.claim_alike(first, together.room(first.request), self._now())]
 
     def _save_late(self, job: Job) -> None:
         """Try again to write the end of a job, for the disk may be willing now."""
@@ -283,25 +386,31 @@ class Queue:
         else:
             self._unsaved = {id: other for id, other in self._unsaved.items() if id != job.id}
 
-    def _run(self, job: Job) -> None:
-        control = self._live[job.id]
-        runner = self._runners.get(job.kind, _no_runner(job.kind))
+    def _run(self, jobs: Jobs) -> None:
+        controls = [self._live[job.id] for job in jobs]
+        runner = self._runners.get(jobs[0].kind, _no_runner(jobs[0].kind))
         try:
-            outcome = perform(runner, job.request, control)
+            if len(jobs) == 1:
+                outcomes = [perform(runner, jobs[0].request, controls[0])]
+            else:
+                requests = [job.request for job in jobs]
+                outcomes = perform_together(self._together[jobs[0].kind], runner, requests, controls)
         except Abandoned:
-            with self._changing:  # its row goes on saying "running"
-                self._live = {id: other for id, other in self._live.items() if id != job.id}
+            with self._changing:  # their rows go on saying "running"
+                self._live = {id: other for id, other in self._live.items() if id not in {job.id for job in jobs}}
             return
         except BaseException as error:
             with self._changing:
                 self._stopped, self._dead = True, error
                 self._changing.notify_all()
             name = type(error).__name__
-            self._end(job, Outcome(state="failed", error=f"Easel was stopped by {name}.", error_type=name))
+            for job in jobs:
+                self._end(job, Outcome(state="failed", error=f"Easel was stopped by {name}.", error_type=name))
             self._waiters.tell_all()
-            log.critical("Job %s ended its worker by %s; no job runs until Easel is restarted.", job.id, name)
+            log.critical("Job %s ended its worker by %s; no job runs until Easel is restarted.", jobs[0].id, name)
             raise
-        self._end(job, outcome)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            self._end(job, outcome)
 
     def _end(self, job: Job, outcome: Outcome) -> None:
         changes = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
@@ -313,8 +422,18 @@ class Queue:
                 log.error("The end of job %s is kept in memory only: %s", job.id, error)
                 self._unsaved = {**self._unsaved, job.id: ended}
             self._live = {id: control for id, control in self._live.items() if id != job.id}
+            self._count()
         self._waiters.tell(job.id)
+        log.info("%s", _line(ended), extra={"facts": _facts(ended)})
+        self._tell(ended)
         self._prune()
+
+    def _tell(self, ended: Job) -> None:
+        for listener in self._on_ended:
+            try:
+                listener(ended)
+            except Exception:  # whoever wants to know is no reason to lose the worker
+                log.exception("The end of job %s could not be passed on.", ended.id)
 
     def _prune(self) -> None:
         try:
@@ -339,6 +458,31 @@ class Queue:
         if not job.final:
             raise EaselError(f"Easel is stopping. Job {id} stays in the queue and runs at the next start.")
         return job
+
+
+def _facts(job: Job) -> JsonObject:
+    """What the log tells of a job that ended."""
+    started, finished = job.started or job.created, job.finished or job.created
+    return {
+        "job": job.id,
+        "kind": job.kind,
+        "owner": job.owner,
+        "state": job.state,
+        "waited": round(started - job.created, 3),
+        "seconds": round(finished - started, 3),
+        "pictures": len((job.result or {}).get("pictures", ())),
+        "error": job.error,
+    }
+
+
+def _line(job: Job) -> str:
+    """The same as one line for a person."""
+    facts = _facts(job)
+    owner = f" of {job.owner}" if job.owner else ""
+    pictures = f", {facts['pictures']} pictures" if facts["pictures"] else ""
+    error = f": {job.error}" if job.error else ""
+    times = f"in {facts['seconds']:.2f} s after waiting {facts['waited']:.2f} s"
+    return f"Job {job.id} ({job.kind}{owner}) {job.state} {times}{pictures}{error}"
 
 
 def _no_runner(kind: str) -> Runner:

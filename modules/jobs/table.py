@@ -40,8 +40,39 @@ SCHEMA = [
     CREATE INDEX jobs_line ON jobs (state, priority DESC, sequence);
     CREATE INDEX jobs_owner ON jobs (owner, sequence);
     CREATE INDEX jobs_finished ON jobs (finished) WHERE finished IS NOT NULL;
+    """,
     """
+    ALTER TABLE jobs ADD COLUMN rank REAL NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN together TEXT;
+    UPDATE jobs SET rank = sequence;
+    DROP INDEX jobs_line;
+    CREATE INDEX jobs_line ON jobs (state, priority DESC, owner, rank);
+    CREATE INDEX jobs_turn ON jobs (owner, started);
+    CREATE INDEX jobs_together ON jobs (together) WHERE together IS NOT NULL;
+    CREATE TABLE switches (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE events (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        job_id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        at REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0)
+    );
+    CREATE INDEX events_job ON events (job_id);
+    CREATE TRIGGER jobs_came AFTER INSERT ON jobs BEGIN
+        UPDATE jobs SET rank = NEW.sequence WHERE sequence = NEW.sequence;
+        INSERT INTO events (job_id, type) VALUES (NEW.id, 'queued');
+    END;
+    CREATE TRIGGER jobs_changed AFTER UPDATE OF state ON jobs WHEN OLD.state <> NEW.state BEGIN
+        INSERT INTO events (job_id, type) VALUES (
+            NEW.id, CASE NEW.state WHEN 'pending' THEN 'queued' WHEN 'running' THEN 'started' ELSE NEW.state END
+        );
+    END;
+    CREATE TRIGGER jobs_went AFTER DELETE ON jobs BEGIN
+        DELETE FROM events WHERE job_id = OLD.id;
+    END;
+    """,
 ]
+"""rank: a job's place among those of its owner. together: jobs with the same text may be made in one batch. Triggers
+write the events, so that no change of a state is without one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,7 +81,8 @@ class Job:
 
     result is there when state is "done"; error (a whole message), error_type (a class name) and error_field (the
     request field at fault, if any) when it is "failed". Greater priority runs first. attempts counts the starts;
-    slot is the number of the Easel process that has it (0: none yet).
+    slot is the number of the Easel process that has it (0: none yet). number counts submissions; rank is the place
+    among the owner's jobs; together: jobs with the same text may be made in one batch (None: this one alone).
     """
 
     id: str
@@ -68,6 +100,9 @@ class Job:
     finished: float | None = None
     attempts: int = 0
     slot: int = 0
+    together: str | None = None
+    number: int = dataclasses.field(default=0, compare=False)
+    rank: float = dataclasses.field(default=0.0, compare=False)
 
     @property
     def final(self) -> bool:
@@ -76,6 +111,20 @@ class Job:
 
 
 Jobs: TypeAlias = "list[Job]"  # inside a class that has a method `list`
+
+
+CLAIM = """
+    WITH ready AS (SELECT * FROM jobs WHERE state = 'pending' AND slot IN (0, :slot)),
+         owners AS (SELECT owner, min(rank) AS first FROM ready
+                    WHERE priority = (SELECT max(priority) FROM ready) GROUP BY owner),
+         turn AS (SELECT owner, first FROM owners ORDER BY
+                  (SELECT max(started) FROM jobs AS had WHERE had.owner = owners.owner) NULLS FIRST, first LIMIT 1)
+    UPDATE jobs SET state = 'running', started = :now, attempts = attempts + 1, slot = :slot
+    WHERE sequence = (SELECT sequence FROM ready, turn WHERE ready.owner = turn.owner AND ready.rank = turn.first
+                      ORDER BY priority DESC, sequence LIMIT 1)
+    RETURNING *
+"""
+"""Greatest priority, then the owner who waited longest for a turn, then that owner's first. Named: slot, now."""
 
 
 class Table:
@@ -98,9 +147,9 @@ class Table:
                     field="force_task_id",
                 )
             connection.execute(
-                "INSERT INTO jobs (id, kind, state, request, owner, priority, created, slot)"
-                " VALUES (?, ?, 'pending', ?, ?, ?, ?, ?)",
-                (job.id, job.kind, request, job.owner, job.priority, job.created, job.slot),
+                "INSERT INTO jobs (id, kind, state, request, owner, priority, created, slot, together)"
+                " VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?)",
+                (job.id, job.kind, request, job.owner, job.priority, job.created, job.slot, job.together),
             )
         return True
 
@@ -108,26 +157,50 @@ class Table:
         rows = self._store.read("SELECT * FROM jobs WHERE id = ?", (id,))
         return _job(rows[0]) if rows else None
 
-    def list(self, *, states: Collection[str], owner: str | None, limit: int, newest_first: bool) -> Jobs:
-        """By order of submission. No states means all."""
-        marks = ", ".join("?" * len(states))
-        conditions = ([f"state IN ({marks})"] if states else []) + (["owner = ?"] if owner is not None else [])
-        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    def list(
+        self,
+        *,
+        states: Collection[str],
+        owner: str | None,
+        limit: int,
+        newest_first: bool,
+        kinds: Collection[str] = (),
+        beyond: int | None = None,
+    ) -> Jobs:
+        """By order of submission. No states or kinds means all; beyond: only those behind the one of this number."""
+        conditions, parameters = ["1"], list[str | int]()
+        for column, wanted in (("state", states), ("kind", kinds)):
+            if wanted:
+                conditions.append(f"{column} IN ({', '.join('?' * len(wanted))})")
+                parameters += wanted
+        if owner is not None:
+            conditions.append("owner = ?")
+            parameters.append(owner)
+        if beyond is not None:
+            conditions.append("sequence < ?" if newest_first else "sequence > ?")
+            parameters.append(beyond)
         order = "DESC" if newest_first else "ASC"
-        parameters = [*states, *([owner] if owner is not None else []), limit]
-        rows = self._store.read(f"SELECT * FROM jobs {where} ORDER BY sequence {order} LIMIT ?", parameters)
-        return [_job(row) for row in rows]
+        sql = f"SELECT * FROM jobs WHERE {' AND '.join(conditions)} ORDER BY sequence {order} LIMIT ?"
+        return [_job(row) for row in self._store.read(sql, [*parameters, limit])]
 
     def claim(self, slot: int, now: float) -> Job | None:
-        """The next pending job of this slot becomes running."""
+        """The next pending job of this slot becomes running: see `line.Line`."""
         with self._store.transaction() as connection:
-            rows = connection.execute(
-                "UPDATE jobs SET state = 'running', started = ?, attempts = attempts + 1, slot = ?"
-                " WHERE sequence = (SELECT sequence FROM jobs WHERE state = 'pending' AND slot IN (0, ?)"
-                "                   ORDER BY priority DESC, sequence LIMIT 1) RETURNING *",
-                (now, slot, slot),
-            ).fetchall()
+            rows = connection.execute(CLAIM, {"slot": slot, "now": now}).fetchall()
         return _job(rows[0]) if rows else None
+
+    def claim_alike(self, job: Job, most: int, now: float) -> Jobs:
+        """Up to `most` pending jobs that may be made together with this running one become running too."""
+        if job.together is None or most < 1:
+            return []
+        sql = (
+            "UPDATE jobs SET state = 'running', started = ?, attempts = attempts + 1, slot = ? WHERE sequence IN"
+            " (SELECT sequence FROM jobs WHERE together = ? AND kind = ? AND state = 'pending' AND slot IN (0, ?)"
+            " ORDER BY priority DESC, rank LIMIT ?) RETURNING *"
+        )
+        with self._store.transaction() as connection:
+            rows = connection.execute(sql, (now, job.slot, job.together, job.kind, job.slot, most)).fetchall()
+        return sorted((_job(row) for row in rows), key=lambda each: each.rank)
 
     def cancel(self, id: str, now: float) -> bool:
         """pending -> cancelled; False when it was not pending."""
@@ -171,16 +244,6 @@ class Table:
         """Do not count the running attempt: Easel stops on purpose."""
         self._store.write("UPDATE jobs SET attempts = attempts - 1 WHERE id = ? AND state = 'running'", (id,))
 
-    def position(self, id: str) -> int:
-        """1 is the next to run; 0 when it is not pending."""
-        rows = self._store.read(
-            "SELECT count(*) FROM jobs AS other JOIN jobs AS this ON this.id = ? AND this.state = 'pending'"
-            " WHERE other.state = 'pending' AND other.slot = this.slot AND (other.priority > this.priority"
-            " OR (other.priority = this.priority AND other.sequence <= this.sequence))",
-            (id,),
-        )
-        return int(rows[0][0])
-
     def prune(self, keep: int) -> Jobs:
         """Delete all finished jobs but the `keep` (>= 0) that finished last -> the deleted ones."""
         with self._store.transaction() as connection:
@@ -197,7 +260,8 @@ def _canonical(text: str) -> str:
 
 
 def _job(row: sqlite3.Row) -> Job:
-    facts = {name: row[name] for name in row.keys() if name != "sequence"}  # noqa: SIM118  (a Row iterates its values)
+    facts = {name: row[name] for name in row.keys()}  # noqa: SIM118  (a Row iterates its values)
+    facts["number"] = facts.pop("sequence")
     facts["request"] = json.loads(row["request"])
     facts["result"] = None if row["result"] is None else json.loads(row["result"])
     return Job(**facts)

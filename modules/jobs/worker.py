@@ -12,7 +12,7 @@ from typing import TypeAlias
 from modules.core.errors import EaselError, Interrupted
 from modules.core.types import JsonObject
 from modules.jobs.progress import Control
-from modules.jobs.table import Job, State
+from modules.jobs.table import Jobs, State
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +51,13 @@ def perform(runner: Runner, request: JsonObject, control: Control) -> Outcome:
 
 
 class Worker(threading.Thread):
-    """A thread that takes jobs and does them, until `take` (which may block) gives None."""
+    """A thread that takes jobs, one or several at a time, and does them, until `take` (which may block) gives None."""
 
-    def __init__(self, take: Callable[[], Job | None], do: Callable[[Job], None], *, name: str) -> None:
+    def __init__(self, take: Callable[[], Jobs | None], do: Callable[[Jobs], None], *, name: str) -> None:
         super().__init__(name=name, daemon=True)  # a job that hangs must not keep the process alive
         self._take = take
         self._do = do
 
     def run(self) -> None:
-        while (job := self._take()) is not None:
-            self._do(job)
+        while (jobs := self._take()) is not None:
+            self._do(jobs)

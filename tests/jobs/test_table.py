@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from modules.core.errors import BadRequest
 from modules.core.store import Store
-from modules.jobs.table import MAX_ATTEMPTS, Job, Table
+from modules.jobs.line import Line
+from modules.jobs.table import CLAIM, MAX_ATTEMPTS, Job, Table
 
 
 def pending(id: str, priority: int = 0, created: float = 0.0) -> Job:
@@ -102,7 +103,7 @@ class Jobs(RuleBasedStateMachine):
         slots = {job.slot for job in self.table.list(states=["pending"], owner=None, limit=-1, newest_first=False)}
         if len(slots) <= 1:
             line = self.line()
-            assert [self.table.position(id) for id in line] == list(range(1, len(line) + 1))
+            assert Line(self.store, lambda: None).order(1) == line
 
 
 Jobs.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
@@ -146,10 +147,7 @@ def test_prune_keeps_the_last_to_end_and_everything_unfinished(table: Table) -> 
 
 
 def test_the_next_job_is_found_by_an_index(table: Table) -> None:
-    plan = table._store.read(
-        "EXPLAIN QUERY PLAN SELECT sequence FROM jobs WHERE state = 'pending' AND slot IN (0, 1)"
-        " ORDER BY priority DESC, sequence LIMIT 1"
-    )
-    steps = " ".join(row["detail"] for row in plan)
-    assert "jobs_line" in steps
-    assert "TEMP B-TREE" not in steps
+    plan = table._store.read(f"EXPLAIN QUERY PLAN {CLAIM}", {"slot": 1, "now": 0.0})
+    steps = [row["detail"] for row in plan]
+    assert any("jobs_line" in step for step in steps)
+    assert not [step for step in steps if step.startswith("SCAN jobs") and "INDEX" not in step]

@@ -1,0 +1,41 @@
+"""Jobs that are made in one go: a runner for several, and what becomes of each. Called by queue.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from modules.core.types import JsonObject
+from modules.jobs.progress import Control
+from modules.jobs.worker import Outcome, Runner, perform
+
+log = logging.getLogger(__name__)
+
+RunTogether: TypeAlias = "Callable[[Sequence[JsonObject], Sequence[Control]], list[JsonObject] | None]"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Together:
+    """How several jobs of a kind, whose `Job.together` is equal, are made. run: their results in order, None when they
+    do not fit after all; room: how many more jobs like this one may join it.
+    """
+
+    run: RunTogether
+    room: Callable[[JsonObject], int]
+
+
+def perform_together(
+    together: Together, runner: Runner, requests: Sequence[JsonObject], controls: Sequence[Control]
+) -> list[Outcome]:
+    """Run jobs in one go. Where that fails, for whatever reason, each is run alone: none suffers from another."""
+    try:
+        results = together.run(requests, controls)
+    except Exception as error:
+        log.warning("%d jobs are made one by one, for together they failed: %s", len(requests), error)
+        results = None
+    if results is None:
+        return [perform(runner, request, control) for request, control in zip(requests, controls, strict=True)]
+    return [Outcome(state="done", result=json.loads(json.dumps(result))) for result in results]
