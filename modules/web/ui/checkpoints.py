@@ -31,9 +31,9 @@ def current(services: Services) -> str | None:
 
 
 def native_size(services: Services) -> int:
-    """The side in pixels that the chosen checkpoint was made for: what width and height begin with."""
+    """The side in pixels that the chosen checkpoint was made for, 64..2048: what width and height begin with."""
     try:
-        return services.library.chosen(services.options.snapshot()[KEY]).native_size
+        return min(max(services.library.chosen(services.options.snapshot()[KEY]).native_size, 64), 2048)
     except (NotFound, DamagedFile, NoCheckpoint):
         return 512
 

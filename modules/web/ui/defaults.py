@@ -1,22 +1,27 @@
 """The user's own defaults for the page: A1111's ui-config.json, with keys such as "txt2img/Sampling steps/value".
 
-`txt2img.build` applies them once its widgets are made. The file is only read: what does not fit a widget is logged and
-left out, what belongs to other widgets stays as it is.
+The tabs' builders apply them once their widgets are made: what does not fit a widget is logged and left out. Settings
+writes what the visitor has set on the page (`changes`, `keep`); what belongs to other widgets stays as it is.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from modules.core.store import write_atomically
+
 log = logging.getLogger(__name__)
 
 RANGE = ("minimum", "maximum", "step")
+KEPT = (gr.Slider, gr.Number, gr.Checkbox, gr.Dropdown, gr.Radio, gr.Textbox)
+"""Widgets whose values the file keeps."""
 
 
 def apply(path: Path, tab: str, widgets: Iterable[Any]) -> None:
@@ -46,6 +51,35 @@ def read(path: Path) -> dict[str, Any]:
         log.warning("%s is no JSON object and is left alone.", path)
         return {}
     return wishes
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A widget whose value is not the one that a page begins with."""
+
+    key: str
+    before: Any
+    now: Any
+
+
+def changes(tab: str, widgets: Sequence[Any], values: Sequence[Any]) -> list[Change]:
+    """What differs from the beginning, of the widgets that the file can hold (those with a label, and plain values)."""
+    found = []
+    for widget, value in zip(widgets, values, strict=True):
+        if isinstance(widget, KEPT) and widget.label and value != widget.value and _plain(widget, value):
+            found.append(Change(f"{tab}/{widget.label}/value", widget.value, value))
+    return found
+
+
+def keep(path: Path, found: Iterable[Change]) -> None:
+    """Write them into the file, beside all that is there. Raises StoreError."""
+    wishes = read(path) | {change.key: change.now for change in found}
+    write_atomically(path, json.dumps(wishes, indent=4, ensure_ascii=False).encode())
+
+
+def _plain(widget: Any, value: Any) -> bool:
+    """Whether the file can give this back to the widget: a radio that counts hands over its place."""
+    return not (isinstance(widget, gr.Radio) and widget.type == "index") and fits(widget, "value", value)
 
 
 def fits(widget: Any, attribute: str, value: Any) -> bool:

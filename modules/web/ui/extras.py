@@ -16,7 +16,7 @@ import gradio as gr
 from modules.core.errors import BadRequest, EaselError
 from modules.generate.extras import Extras
 from modules.generate.extras_jobs import Upload
-from modules.web.ui import markup
+from modules.web.ui import elements, markup
 from modules.web.ui.form import QUIET, Updates
 from modules.web.ui.generation import make_screen
 from modules.web.ui.passes import switch
@@ -145,12 +145,13 @@ def chain(services: Services) -> Widgets:
         if step.name == UPSCALE:
             made |= upscale_rows(services)
             continue
+        known = elements.ORDER.index(step.name) if step.name in elements.ORDER else None
         slug = step.name.lower().replace(" ", "_")
-        with switch(step.name, f"extras_{slug}") as tick:
+        with switch(step.name, f"extras_{slug}" if known is None else f"input-accordion-{known}") as tick:
             made[f"{step.name}/enable"] = tick
             for argument, default in step.defaults.items():
                 if argument != "enable":
-                    made[f"{step.name}/{argument}"] = _plain(argument, default, _CHOICES.get((step.name, argument)))
+                    made[f"{step.name}/{argument}"] = _argument(step.name, argument, default)
     return made
 
 
@@ -158,6 +159,18 @@ _CHOICES = {
     ("Create flipped copies", "option"): ["Horizontal", "Vertical", "Both"],
     ("Auto-sized crop", "objective"): ["Maximize area", "Minimize error"],
 }
+
+
+def _argument(step: str, argument: str, default: Any) -> Any:
+    """The widget that A1111 has for it, or a plain one."""
+    known, choices = elements.STEPS.get((step, argument)), _CHOICES.get((step, argument))
+    if known is None:
+        return _plain(argument, default, choices)
+    if known.ends is not None:
+        return gr.Slider(*known.ends, default, step=known.step, label=known.label, elem_id=known.id)
+    made = _plain(argument, default, choices)
+    made.label, made.elem_id = known.label, known.id
+    return made
 
 
 def _plain(argument: str, default: Any, choices: list[str] | None) -> Any:

@@ -174,6 +174,7 @@ def shared(values: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
     return {
         "prompt": values["prompt"] or "",
         "negative_prompt": values["negative_prompt"] or "",
+        "styles": tuple(values.get("styles") or ()),
         "seed": whole(values, "seed", -1),
         "subseed": whole(values, "subseed", -1) if extra else -1,
         "subseed_strength": number(values, "subseed_strength", 0.0) if extra else 0.0,

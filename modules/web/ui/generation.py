@@ -7,23 +7,28 @@ everything; jobs are shown by `screen`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from modules.core.errors import BadRequest, EaselError
+from modules.imaging import png
 from modules.prompts import importing
-from modules.web.ui import fields, markup, rows
+from modules.web.ui import fields, markup, rows, scripts, styles
 from modules.web.ui.form import QUIET, Form, Updates
 from modules.web.ui.gallery import Toolbar
 from modules.web.ui.results import Result
 from modules.web.ui.screen import OWNER, Buttons, Panel, Screen
 
 if TYPE_CHECKING:
+    from modules.generate.scripts.registry import Tab as Name
     from modules.samplers.catalog import Catalog
     from modules.web.services import Services
+    from modules.web.ui.cards import Kind
 
 SWAP = "(width, height) => [height, width]"
 RANDOM = "() => -1"
@@ -36,6 +41,9 @@ class Tools:
 
     paste: gr.Button
     clear: gr.Button
+    style_apply: gr.Button
+    restore: gr.Button
+    picture: gr.File
     swap: gr.Button
     random_seed: gr.Button
     reuse_seed: gr.Button
@@ -44,6 +52,8 @@ class Tools:
     extras: gr.Group
     counter: gr.HTML
     negative_counter: gr.HTML
+    counter_again: gr.Button
+    negative_counter_again: gr.Button
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +67,7 @@ class Submitted:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tab:
     """A generation tab. `notice` is the panel shown while there is no checkpoint; submit: form values -> jobs, raises
-    EaselError.
+    EaselError; islands: (kind of cards, where they are drawn).
     """
 
     notice: gr.HTML
@@ -65,6 +75,8 @@ class Tab:
     tools: Tools
     screen: Screen
     submit: Callable[[Mapping[str, Any]], Submitted]
+    styles: styles.Panel
+    islands: tuple[tuple[Kind, Any], ...]
 
 
 def make_screen(services: Services, kind: str, main: Buttons, shown: tuple[Panel, Toolbar]) -> Screen:
@@ -137,12 +149,25 @@ class Actions:
 
     def pasted(self, text: str) -> fields.Pasted:
         """An infotext, also of another program, as fields of the form."""
-        return fields.paste(
-            importing.parse(text),
+        parsed = importing.parse(text)
+        found = fields.paste(
+            parsed,
             registry=self.services.options.registry,
             current=self.services.options.snapshot(),
             catalog=self.catalog,
         )
+        added = self._added(parsed)
+        return dataclasses.replace(found, values={**found.values, **added})
+
+    def _added(self, parsed: Mapping[str, str]) -> dict[str, Any]:
+        """What extensions read from an infotext."""
+        tab: Name = "img2img" if self.tab.screen.kind == "img2img" else "txt2img"
+        values = scripts.pasted(parsed, tab, self.services)
+        for each in self.services.additions.labels.all():
+            if each.label in parsed:
+                with contextlib.suppress(ValueError):
+                    values[each.field] = each.read(parsed[each.label])
+        return values
 
     def paste(self, prompt: str | None, result: Result | None, selected: int) -> Updates:
         """Spread the infotext in the prompt box over the form, or the shown picture's where the box is empty."""
@@ -171,9 +196,37 @@ class Actions:
         """The variation seed of the shown picture, -1 where there is none."""
         return result.subseed(selected) if result else -1
 
-    def count(self, text: str | None) -> str:
-        """The token counter's text."""
-        return markup.token_counter(*self.services.count_tokens(text or ""))
+    def count(self, text: str | None, chosen: list[str] | None) -> str:
+        """The token counter's text; the chosen styles count too where the option says so."""
+        return self._counted(text or "", chosen or [], negative=False)
+
+    def count_negative(self, text: str | None, chosen: list[str] | None) -> str:
+        """The same for the negative prompt."""
+        return self._counted(text or "", chosen or [], negative=True)
+
+    def _counted(self, text: str, chosen: list[str], *, negative: bool) -> str:
+        options = self.services.options.snapshot()
+        if options["disable_token_counters"]:
+            return ""
+        if chosen and options["include_styles_into_token_counters"]:
+            with contextlib.suppress(EaselError):
+                text = self.services.styles.apply(chosen, *(("", text) if negative else (text, "")))[int(negative)]
+        return markup.token_counter(*self.services.count_tokens(text))
+
+    def dropped(self, path: str | None) -> Updates:
+        """The parameters of a picture that was dropped on a prompt."""
+        words = self.tab.screen.panel.log
+        if not path:
+            return {words: gr.skip()}
+        try:
+            found = png.read(Path(path))
+        except EaselError as error:
+            return {words: markup.error(str(error))}
+        text = importing.shown(found.infotext, found.items, found.size)
+        if not text:
+            return {words: markup.note("There are no parameters in this picture.")}
+        pasted = self.pasted(text)
+        return self.tab.form.fill(pasted) | {words: "".join(markup.note(remark) for remark in pasted.notes)}
 
     def show_extras(self, ticked: bool) -> Updates:
         """ "Extra" opens the variation widgets."""
@@ -198,9 +251,19 @@ def wire(actions: Actions, page: gr.Blocks) -> None:
         enlarged = screen.bar.upscale.click(actions.upscale, asked, screen.outputs, **QUIET)
         enlarged.failure(screen.rest, None, screen.outputs, **QUIET)
     wire_tools(actions)
-    for text, counter in ((form["prompt"], tools.counter), (form["negative_prompt"], tools.negative_counter)):
+    chosen = form[styles.FIELD]
+    for text, counter, again, count in (
+        (form["prompt"], tools.counter, tools.counter_again, actions.count),
+        (form["negative_prompt"], tools.negative_counter, tools.negative_counter_again, actions.count_negative),
+    ):
+        again.click(count, [text, chosen], [counter], **QUIET)  # scripts press it
         # at most one count is under way, and the last text is always counted
-        text.change(actions.count, [text], [counter], trigger_mode="always_last", **QUIET)
+        for asking in (text, chosen):
+            asking.change(count, [text, chosen], [counter], trigger_mode="always_last", **QUIET)
+    panel = styles.Actions(
+        services=actions.services, panel=tab.styles, prompt=form["prompt"], negative=form["negative_prompt"]
+    )
+    styles.wire(panel, tools.style_apply, page)
 
 
 def wire_tools(actions: Actions) -> None:
@@ -208,6 +271,8 @@ def wire_tools(actions: Actions) -> None:
     form, tools, screen = actions.tab.form, actions.tab.tools, actions.tab.screen
     everything = [*form, screen.panel.log]
     tools.paste.click(actions.paste, [form["prompt"], screen.result, screen.selected], everything, **QUIET)
+    tools.picture.upload(actions.dropped, [tools.picture], everything, **QUIET)
+    tools.restore.click(screen.reopen, None, screen.outputs, **QUIET)
     both = [form["prompt"], form["negative_prompt"]]
     tools.clear.click(None, both, both, js=CLEAR, **QUIET)
     sizes = [form["width"], form["height"]]

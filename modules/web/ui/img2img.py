@@ -15,50 +15,56 @@ from PIL import Image
 from modules.core.errors import BadRequest
 from modules.generate import folder
 from modules.imaging.reading import read_picture
-from modules.web.ui import defaults, fields, painting, passes, rows, scripts
+from modules.web.ui import defaults, fields, painting, passes, rows, scripts, toprow
 from modules.web.ui.form import QUIET, Form
 from modules.web.ui.generation import Submitted, Tab, Tools, make_screen
 from modules.web.ui.rows import Widgets
-from modules.web.ui.screen import OWNER, buttons, panel
+from modules.web.ui.screen import OWNER, panel
 
 if TYPE_CHECKING:
     from modules.generate.scripts.registry import Tab as Name
     from modules.samplers.catalog import Catalog
     from modules.web.services import Services
+    from modules.web.ui.media import Media
 
 NAME: Name = "img2img"
 RESIZE_MODES = ("Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)")
 FILLS = ("fill", "original", "latent noise", "latent nothing")
 PLAIN, SKETCH, INPAINT, COLOURED, UPLOAD, BATCH = range(6)
 """The modes, in the order of their tabs."""
+FIELDS = ("image", "sketch", "inpaint", "inpaint_sketch", "base")
+"""The field with the picture of each mode but the last."""
+COPIED = ("img2img", "sketch", "inpaint", "inpaint_sketch")
+"""The modes that a picture can be copied between, as element ids name them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where other tabs send pictures: the widgets, and the tabs of modes with their ids."""
+    """Where other tabs send pictures: the widgets, and the tabs of modes with their ids. copies: (from mode, to mode)
+    -> the button; detect: takes the picture's size; describe: element id -> the button that has it described.
+    """
 
     modes: gr.Tabs
     image: gr.Image
     inpaint: gr.ImageEditor
+    copies: dict[tuple[int, int], gr.Button]
+    detect: gr.Button
+    describe: dict[str, gr.Button]
 
 
-def build(services: Services, catalog: Catalog) -> tuple[Tab, Places]:
+def build(services: Services, catalog: Catalog, media: Media) -> tuple[Tab, Places]:
     """Make the widgets, inside the tab that the caller has opened."""
     notice = gr.HTML(elem_id="img2img_no_checkpoint", visible=False)
-    with gr.Row(elem_id="img2img_toprow", elem_classes=["toprow"]):
-        texts, counters = rows.prompts(NAME)
-        with gr.Column(scale=1, min_width=220, elem_id="img2img_actions_column"):
-            main = buttons(NAME)
-            with gr.Row(elem_id="img2img_tools", elem_classes=["tools"]):
-                paste = rows.tool("↙️", "img2img_paste")
-                clear = rows.tool("🗑️", "img2img_clear_prompt")
-    with gr.Row(elem_classes=["generation"]):
+    top = toprow.build(NAME, services)
+    with toprow.sides(NAME, services, media) as islands, gr.Row(elem_classes=["generation"]):
         with gr.Column(elem_id="img2img_settings", min_width=320):
-            pictures, places = modes()
+            pictures, found = modes()
             settings, tools = settings_column(services, catalog)
         with gr.Column(elem_id="img2img_results", min_width=320):
             shown = panel(NAME)
-    form = Form(texts | pictures | settings)
+    describe = {id: top.tools.pop(id) for id in ("interrogate", "deepbooru")}
+    places = Places(**found, detect=tools.pop("detect"), describe=describe)
+    form = Form(top.form | pictures | settings)
     defaults.apply(services.paths.ui_config, NAME, [widget for widget in form if not isinstance(widget, gr.State)])
 
     def submit(values: Mapping[str, Any]) -> Submitted:
@@ -66,26 +72,31 @@ def build(services: Services, catalog: Catalog) -> tuple[Tab, Places]:
         if values["mode"] == BATCH:
             return submit_folder(values, services, script, arguments)
         asked = fields.img2img(dict(values) | given(values, services), services.options.registry)
+        asked = dataclasses.replace(asked, extension_args=scripts.always_on(values, NAME, services))
         return Submitted((services.submit(asked, script=script, arguments=arguments, owner=OWNER),))
 
     tab = Tab(
         notice=notice,
         form=form,
-        tools=Tools(paste=paste, clear=clear, **counters, **tools),
-        screen=make_screen(services, NAME, main, shown),
+        tools=Tools(**top.tools, **tools),
+        screen=make_screen(services, NAME, top.main, shown),
         submit=submit,
+        styles=top.styles,
+        islands=tuple(islands),
     )
     return tab, places
 
 
-def modes() -> tuple[Widgets, Places]:
-    """A tab for each mode, with its picture; what only inpainting needs is shown with it."""
+def modes() -> tuple[Widgets, dict[str, Any]]:
+    """A tab for each mode, with its picture; what only inpainting needs is shown with it -> form, and `Places` in part."""
     form: Widgets = {"mode": gr.State(PLAIN)}
+    copies: dict[tuple[int, int], gr.Button] = {}
     with gr.Tabs(elem_id="mode_img2img") as tabs:
         opened = []
         for number, (label, elem_id, fill) in enumerate(_MODES):
             with gr.Tab(label, id=number, elem_id=elem_id) as mode:
                 form |= fill()
+                copies |= copy_row(number)
             opened.append(mode)
     with gr.Group(visible=False, elem_id="inpaint_controls") as controls:
         form |= inpaint_rows()
@@ -95,7 +106,21 @@ def modes() -> tuple[Widgets, Places]:
         )
     for number, mode in enumerate(opened):
         mode.select(_chooser(number), None, [form["mode"], controls, colour_row], **QUIET)
-    return form, Places(modes=tabs, image=form["image"], inpaint=form["inpaint"])
+    return form, {"modes": tabs, "image": form["image"], "inpaint": form["inpaint"], "copies": copies}
+
+
+def copy_row(mode: int) -> dict[tuple[int, int], gr.Button]:
+    """ "Copy image to …" -> the buttons by (from, to); nothing for modes that have no place for a copy."""
+    if mode >= len(COPIED):
+        return {}
+    name = COPIED[mode]
+    with gr.Row(elem_id=f"img2img_copy_to_{name}", elem_classes=["copy-to"]):
+        gr.HTML("Copy image to:", elem_id=f"img2img_label_copy_to_{name}")
+        return {
+            (mode, other): gr.Button(title.replace("_", " "), min_width=60, size="sm")
+            for other, title in enumerate(COPIED)
+            if other != mode
+        }
 
 
 def _chooser(number: int) -> Any:
@@ -243,7 +268,8 @@ def settings_column(services: Services, catalog: Catalog) -> tuple[Widgets, Widg
     form |= rows.sampling(NAME, services, catalog)
     sizes, tools = rows.size_and_batch(NAME, services)
     form |= sizes
-    with gr.Row():
+    with gr.Row(elem_id="img2img_tabs_resize"):
+        tools["detect"] = rows.tool("📐", "img2img_detect_image_size_btn")
         form["resize_by"] = gr.Checkbox(
             False, label="Resize by", elem_id="img2img_tab_resize_by", scale=0, min_width=110, container=False
         )
@@ -258,7 +284,8 @@ def settings_column(services: Services, catalog: Catalog) -> tuple[Widgets, Widg
     )
     seeds, seed_tools = rows.seed_rows(NAME)
     form |= seeds
-    form |= passes.refiner(NAME, services)
+    with gr.Column(elem_id="img2img_accordions"):
+        form |= passes.refiner(NAME, services)
     form["override_settings"] = rows.overrides(NAME)
     form |= scripts.build(NAME, services)
     return form, tools | seed_tools
@@ -280,6 +307,7 @@ def submit_folder(values: Mapping[str, Any], services: Services, script: str | N
         texts=_path(values["batch_texts"]),
     )
     base = fields.img2img({**values, "init_images": (), "mask": None}, services.options.registry)
+    base = dataclasses.replace(base, extension_args=scripts.always_on(values, NAME, services))
     jobs, notes = [], []
     for one in folder.requests(asked, base, services.inputs):
         if one.request is None:

@@ -9,7 +9,7 @@ import base64
 import html
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,10 +101,23 @@ def note(message: str) -> str:
     return f'<p class="comments">{escape(message)}</p>'
 
 
-def log(comments: Sequence[str], seconds: float | None) -> str:
-    """What the run had to say, and the time it took."""
-    time = "" if seconds is None else f'<p class="performance">Time taken: <b>{duration(seconds)}</b></p>'
+def log(comments: Sequence[str], seconds: float | None, memory: str = "") -> str:
+    """What the run had to say, the time it took, and the memory in use (`memory_words`)."""
+    used = f" · <span>{escape(memory)}</span>" if memory else ""
+    time = "" if seconds is None else f'<p class="performance">Time taken: <b>{duration(seconds)}</b>{used}</p>'
     return "".join(note(comment) for comment in comments) + time
+
+
+def memory_words(memory: Mapping[str, Any]) -> str:
+    """ "RAM 2.1 GB · GPU 5.0 of 8.0 GB" of the record that /sdapi/v1/memory has; "" where nothing is known."""
+    parts = []
+    ram, system = memory.get("ram") or {}, (memory.get("cuda") or {}).get("system") or {}
+    if ram.get("used"):
+        parts.append(f"RAM {ram['used'] / 1e9:.1f} GB")
+    if system.get("used"):
+        peak = ((memory.get("cuda") or {}).get("reserved") or {}).get("peak") or system["used"]
+        parts.append(f"GPU {peak / 1e9:.1f} / {system['total'] / 1e9:.1f} GB")
+    return " · ".join(parts)
 
 
 def token_counter(count: int, capacity: int) -> str:
@@ -140,10 +153,24 @@ def section_links(sections: Sequence[tuple[str, str]]) -> str:
     return f'<nav class="easel-sections" aria-label="Sections">{buttons}</nav>'
 
 
+def changes(found: Sequence[tuple[str, object, object]]) -> str:
+    """A table of (name, before, now)."""
+    if not found:
+        return note("Nothing differs from what the page begins with.")
+    cells = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(before)}</td><td>{escape(now)}</td></tr>'
+        for name, before, now in found
+    )
+    head = '<tr><th scope="col">Field</th><th scope="col">Before</th><th scope="col">Now</th></tr>'
+    return f'<table class="easel-table"><thead>{head}</thead><tbody>{cells}</tbody></table>'
+
+
 def footer(version: str, *, api: bool, docs_url: str) -> str:
     """The last line of the page."""
     link = f' · <a href="{html.escape(docs_url)}" target="_blank">API</a>' if api else ""
-    return f'<div class="versions">Easel {escape(version)}{link}</div>'
+    keys = '<button type="button" data-easel-action="easelShowKeys">Keyboard (?)</button>'
+    scheme = '<button type="button" data-easel-action="easelTurnScheme">Light or dark</button>'
+    return f'<div class="versions"><span>Easel {escape(version)}</span>{link} · {keys} · {scheme}</div>'
 
 
 def missing(paths: Sequence[Path]) -> str:

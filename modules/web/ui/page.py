@@ -5,75 +5,155 @@ Called by the composition root: `mount(app, services)`. It asks no other host fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from fastapi import Request
 
-from modules.web.ui import extras, generation, img2img, markup, png_info, sends, settings, theme, txt2img
+from modules.web.additions import PAGE_SCRIPT, PageTab
+from modules.web.ui import (
+    defaults_view,
+    extras,
+    generation,
+    history,
+    img2img,
+    img2img_tools,
+    markup,
+    merger,
+    png_info,
+    queue,
+    script,
+    sends,
+    settings,
+    theme,
+    txt2img,
+)
+from modules.web.ui.media import Media
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from modules.web.services import Services
 
+log = logging.getLogger(__name__)
+
 DAY = 24 * 60 * 60
+CACHE = "thumbnails"
+
+
+@dataclasses.dataclass(kw_only=True)
+class Parts:
+    """What the tabs' builders gave, by the tabs' ids."""
+
+    services: Services
+    media: Media
+    quick: settings.Quick
+    made: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _txt2img(parts: Parts) -> Any:
+    return txt2img.build(parts.services, parts.services.catalog, parts.media)
+
+
+def _img2img(parts: Parts) -> Any:
+    return img2img.build(parts.services, parts.services.catalog, parts.media)
+
+
+TABS: Mapping[str, tuple[str, Callable[[Parts], Any]]] = {
+    "txt2img": ("txt2img", _txt2img),
+    "img2img": ("img2img", _img2img),
+    "extras": ("Extras", lambda parts: extras.build(parts.services)),
+    "pnginfo": ("PNG Info", lambda parts: png_info.build()),
+    "history": ("History", lambda parts: history.build(history.Album(services=parts.services, media=parts.media))),
+    "queue": ("Queue", lambda parts: queue.build(parts.services, parts.media)),
+    "modelmerger": ("Checkpoint Merger", lambda parts: merger.build(parts.services)),
+    "settings": ("Settings", lambda parts: settings.build(parts.services, parts.quick)),
+}
+"""Id -> (title, builder), in the usual order; the element ids are "tab_" and the id."""
+AT_ONCE = ("txt2img", "img2img", "extras", "pnginfo")
+"""Tabs that are in the page before they are opened: scripts of extensions look for what is in them."""
 
 
 def build(services: Services) -> gr.Blocks:
     """The whole page, ready to be mounted."""
-    catalog = services.catalog
     with gr.Blocks(
         title="Easel",
         analytics_enabled=False,
         fill_width=True,
         delete_cache=(DAY, DAY),  # the gallery's copies; the files under outputs are never touched
     ) as page:
-        quick = settings.quick(services)
+        parts = Parts(services=services, media=media_of(services), quick=settings.quick(services))
+        options = services.options.snapshot()
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
-                text = txt2img.build(services, catalog)
-            with gr.Tab("img2img", id="img2img", elem_id="tab_img2img"):
-                image, places = img2img.build(services, catalog)
-            with gr.Tab("Extras", id="extras", elem_id="tab_extras"):
-                postprocessing = extras.build(services)
-            with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
-                picture = png_info.build()
-            with gr.Tab("Settings", id="settings", elem_id="tab_settings"):
-                options = settings.build(services, quick)
+            for id in in_order(options["ui_tab_order"]):
+                title, make = TABS[id]
+                shown = title not in options["hidden_tabs"] or id == "settings"
+                with gr.Tab(title, id=id, elem_id=f"tab_{id}", visible=shown, render_children=id in AT_ONCE):
+                    parts.made[id] = make(parts)
+            for each in services.additions.tabs.all():
+                extension_tab(each, shown=each.title not in options["hidden_tabs"])
         gr.HTML(footer(services), elem_id="footer")
-        targets = sends.Targets(
-            tabs=tabs,
-            txt2img=generation.Actions(services=services, catalog=catalog, tab=text),
-            img2img=generation.Actions(services=services, catalog=catalog, tab=image),
-            places=places,
-            extras=postprocessing.image,
-        )
-        connect(services, page, targets, postprocessing, picture, options)
+        script.build(services)
+        connect(parts, tabs, page)
     page.queue(default_concurrency_limit=None, api_open=False)  # the job queue is the only queue
     return page
 
 
-def connect(
-    services: Services,
-    page: gr.Blocks,
-    targets: sends.Targets,
-    postprocessing: extras.Tab,
-    picture: png_info.Tab,
-    options: settings.Tab,
-) -> None:
+def extension_tab(tab: PageTab, *, shown: bool) -> None:
+    """A tab of an extension; where its builder fails the tab says so and the page is there all the same."""
+    with gr.Tab(tab.title, id=tab.id, elem_id=f"tab_{tab.id}", visible=shown):
+        try:
+            tab.build()
+        except Exception as error:
+            log.exception("%s: its tab %s cannot be built.", tab.owner, tab.title)
+            gr.HTML(markup.error(f"{tab.owner}: this tab cannot be built. {type(error).__name__}: {error}"))
+
+
+def in_order(titles: Sequence[str]) -> list[str]:
+    """The tabs' ids: those named first, the others behind them."""
+    named = [id for title in titles for id, (known, _) in TABS.items() if known == title]
+    return [*dict.fromkeys([*named, *TABS])]
+
+
+def media_of(services: Services) -> Media:
+    """Small copies of pictures lie in the cache; what lies in the served folders has an address."""
+    cache = services.paths.data / "cache" / CACHE
+    return Media(cache=cache, served=services.allowed_folders, root=root_path(services))
+
+
+def connect(parts: Parts, tabs: gr.Tabs, page: gr.Blocks) -> None:
     """Connect every tab's widgets with their handlers."""
-    notices = [targets.txt2img.tab.notice, targets.img2img.tab.notice]
-    settings.wire(settings.Actions(services=services, tab=options, notices=notices), page)
+    services, made = parts.services, parts.made
+    image, places = made["img2img"]
+    targets = sends.Targets(
+        tabs=tabs,
+        txt2img=generation.Actions(services=services, catalog=services.catalog, tab=made["txt2img"]),
+        img2img=generation.Actions(services=services, catalog=services.catalog, tab=image),
+        places=places,
+        extras=made["extras"].image,
+        png_info=made["pnginfo"].image,
+    )
+    notices = [made["txt2img"].notice, image.notice]
+    settings.wire(settings.Actions(services=services, tab=made["settings"], notices=notices), page)
+    forms = {"txt2img": made["txt2img"].form.widgets, "img2img": image.form.widgets}
+    defaults_view.wire(made["settings"].defaults, defaults_view.Actions(path=services.paths.ui_config, forms=forms))
     for actions in (targets.txt2img, targets.img2img):
         generation.wire(actions, page)
         sends.wire(actions.tab.screen, targets)
-    extras.wire(postprocessing, page)
-    sends.wire(postprocessing.screen, targets)
-    png_info.wire(picture, targets)
+        sends.wire_cards(actions.tab, parts.media)
+    img2img_tools.wire(image, places, services)
+    extras.wire(made["extras"], page)
+    sends.wire(made["extras"].screen, targets)
+    png_info.wire(made["pnginfo"], targets)
+    sends.wire_history(made["history"], history.Album(services=services, media=parts.media), targets)
+    merger.wire(made["modelmerger"], page)
 
 
 def footer(services: Services) -> str:
-    """Version, and the way to the API's documentation where there is an API."""
+    """Version, hotkeys, light and dark, and the way to the API's documentation where there is an API."""
     return markup.footer(services.version, api=services.flags.api, docs_url=root_path(services) + "/docs")
 
 
@@ -89,9 +169,9 @@ def mount(app: FastAPI, services: Services) -> FastAPI:
         app,
         build(services),
         path="/",
-        auth=credentials(services),
+        auth_dependency=user if services.flags.page_users else None,
         root_path=root_path(services) or None,
-        allowed_paths=[str(folder) for folder in services.allowed_folders],
+        allowed_paths=[str(folder) for folder in (*services.allowed_folders, media_of(services).cache)],
         footer_links=[],
         run_history=False,
         mcp_server=False,
@@ -99,10 +179,11 @@ def mount(app: FastAPI, services: Services) -> FastAPI:
         enable_monitoring=False,
         theme=theme.named(services.options.snapshot()["gradio_theme"]),
         css=theme.style(),
-        head=theme.head(services.flags.theme),
+        head=theme.head(services.flags.theme) + f'<script src="{root_path(services)}{PAGE_SCRIPT}"></script>',
     )
 
 
-def credentials(services: Services) -> list[tuple[str, str]] | None:
-    """Who may log in: (name, password) of --gradio-auth and --gradio-auth-path; None where the page is open."""
-    return list(services.flags.page_users) or None
+def user(request: Request) -> str | None:
+    """Who it is, for Gradio; None, which it refuses, where no gate (`web.security`) has let somebody in."""
+    name: str | None = getattr(request.state, "user", None)
+    return name or None

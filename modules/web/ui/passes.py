@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from modules.web.ui.form import QUIET
-from modules.web.ui.rows import Widgets, sampler_names
+from modules.web.ui.rows import Widgets, sampler_names, tool
 
 if TYPE_CHECKING:
     from modules.samplers.catalog import Catalog
@@ -54,6 +54,7 @@ def hires(services: Services, catalog: Catalog) -> Widgets:
         form["hr_cfg"] = gr.Slider(
             0, 30, 0, step=0.5, label="Hires CFG Scale (0 = as above)", elem_id="txt2img_hr_cfg", min_width=120
         )
+        gr.HTML(elem_id="txtimg_hr_finalres", elem_classes=["comments"])  # assets/page.js writes into it
         form |= _second_sampling(services, catalog)
         with gr.Row(elem_id="txt2img_hires_fix_row4"):
             for field, label, elem_id in (
@@ -75,21 +76,33 @@ def _second_sampling(services: Services, catalog: Catalog) -> Widgets:
         ("hr_scheduler", "Hires schedule type", "hr_scheduler", SAME["scheduler"], schedulers),
     )
     with gr.Row(elem_id="txt2img_hires_fix_row3"):
-        return {
+        made: Widgets = {
             field: gr.Dropdown([same, *names], value=same, label=label, elem_id=elem_id, min_width=120)
             for field, label, elem_id, same, names in rows
         }
+        _refresh("hr_checkpoint_refresh", made["hr_checkpoint_name"], SAME["checkpoint"], services)
+    return made
+
+
+def _refresh(elem_id: str, menu: gr.Dropdown, first: str, services: Services) -> None:
+    """A button that looks at the model folders again, for one menu."""
+
+    def look() -> Any:
+        services.library.refresh()
+        return gr.update(choices=[first, *services.menus.checkpoints()])
+
+    tool("🔄", elem_id).click(look, None, [menu], **QUIET)
 
 
 def refiner(tab: str, services: Services) -> Widgets:
     """Another checkpoint for the last part of sampling."""
     with switch("Refiner", f"{tab}_enable") as tick, gr.Row():
         checkpoints = ["None", *services.menus.checkpoints()]
+        menu = gr.Dropdown(checkpoints, value="None", label="Checkpoint", elem_id=f"{tab}_checkpoint", min_width=160)
+        _refresh(f"{tab}_checkpoint_refresh", menu, "None", services)
         return {
             "enable_refiner": tick,
-            "refiner_checkpoint": gr.Dropdown(
-                checkpoints, value="None", label="Checkpoint", elem_id=f"{tab}_checkpoint", min_width=160
-            ),
+            "refiner_checkpoint": menu,
             "refiner_switch_at": gr.Slider(
                 0.01, 1, 0.8, step=0.01, label="Switch at", elem_id=f"{tab}_switch_at", min_width=160
             ),

@@ -12,12 +12,15 @@ import gradio as gr
 from modules.core.errors import EaselError
 from modules.imaging import png
 from modules.prompts import importing
-from modules.web.ui import markup
+from modules.web.ui import markup, sends
 from modules.web.ui.form import QUIET
-from modules.web.ui.generation import Actions
+from modules.web.ui.results import Result
 from modules.web.ui.sends import Targets
 
 EMPTY = markup.note("Drop a picture to see the parameters it was made with.")
+
+SENDS = ("txt2img", "img2img", "inpaint", "extras")
+"""Where to; txt2img wants parameters, the others the picture."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,18 +50,18 @@ def build() -> Tab:
             )
         with gr.Column(min_width=320):
             with gr.Row(elem_classes=["send-buttons"]):
-                sends = {
+                buttons = {
                     to: gr.Button(f"Send to {to}", elem_id=f"{to}_tab", interactive=False, min_width=100)
-                    for to in ("txt2img", "img2img", "extras")
+                    for to in SENDS
                 }
             shown = gr.HTML(EMPTY, elem_id="pnginfo_html_info", elem_classes=["infotext-holder"])
             text = gr.Textbox(visible=False, elem_id="pnginfo_generation_info")
-    return Tab(image=image, shown=shown, text=text, sends=sends)
+    return Tab(image=image, shown=shown, text=text, sends=buttons)
 
 
 def read(path: str | None) -> tuple[Any, ...]:
     """A picture file (None: none) -> (its text as HTML, its parameters, the states of the buttons
-    to txt2img, img2img, extras). Parameters of other programs than A1111 come translated.
+    of `SENDS`). Parameters of other programs than A1111 come translated.
     """
     if path is None:
         return EMPTY, "", *_buttons(text=False, picture=False)
@@ -72,24 +75,19 @@ def read(path: str | None) -> tuple[Any, ...]:
 
 def _buttons(*, text: bool, picture: bool) -> list[Any]:
     """txt2img wants parameters, the others the picture."""
-    return [gr.update(interactive=usable) for usable in (text, picture, picture)]
+    return [gr.update(interactive=usable) for usable in (text, picture, picture, picture)]
 
 
 def wire(tab: Tab, targets: Targets) -> None:
     """Connect the picture, and the buttons with the tabs that they send to."""
     tab.image.change(read, [tab.image], [tab.shown, tab.text, *tab.sends.values()], **QUIET)
-    for name, actions in (("txt2img", targets.txt2img), ("img2img", targets.img2img)):
-        _wire_form(tab, name, actions, targets)
-    carried = tab.sends["img2img"].click(lambda path: path, [tab.image], [targets.places.image], **QUIET)
-    carried.success(lambda: gr.update(selected=0), None, [targets.places.modes], **QUIET)
-    sent = tab.sends["extras"].click(lambda path: path, [tab.image], [targets.extras], **QUIET)
-    sent.success(_switch("extras"), None, [targets.tabs], **QUIET)
+    for to, button in tab.sends.items():
+        button.click(_sender(to, targets), [tab.image, tab.text], sends.outputs(targets), **QUIET)
 
 
-def _wire_form(tab: Tab, name: str, actions: Actions, targets: Targets) -> None:
-    sent = tab.sends[name].click(actions.send, [tab.text], list(actions.tab.form), **QUIET)
-    sent.success(_switch(name), None, [targets.tabs], **QUIET)
+def _sender(to: str, targets: Targets) -> Callable[[str | None, str | None], dict[Any, Any]]:
+    def send(path: str | None, text: str | None) -> dict[Any, Any]:
+        shown = Result(paths=(Path(path),) if path else (), infotexts=(text or "",))
+        return sends.deliver(shown, to, targets)
 
-
-def _switch(name: str) -> Callable[[], Any]:
-    return lambda: gr.update(selected=name)
+    return send

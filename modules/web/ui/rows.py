@@ -51,6 +51,8 @@ def prompts(tab: str) -> tuple[Widgets, Widgets]:
                 tools[counter] = gr.HTML(
                     markup.token_counter(0, 75), elem_id=counter_id, elem_classes=["token-counter"]
                 )
+                button_id = counter_id.replace("token_counter", "token_button")
+                tools[f"{counter}_again"] = gr.Button("Count", elem_id=button_id, visible="hidden")
     return form, tools
 
 
@@ -86,6 +88,7 @@ def size_and_batch(tab: str, services: Services) -> tuple[Widgets, Widgets]:
             height = gr.Slider(64, 2048, native, step=8, label="Height", elem_id=f"{tab}_height")
         with gr.Column(elem_id=f"{tab}_dimensions_row", scale=0, min_width=40):
             swap = tool("⇅", f"{tab}_res_switch_btn")
+            tool("▭", f"{tab}_aspect_btn")  # sizes at hand; assets/page.js opens them
         with gr.Column(elem_id=f"{tab}_column_batch", scale=3, min_width=180):
             count = gr.Slider(1, most, 1, step=1, label="Batch count", elem_id=f"{tab}_batch_count")
             size = gr.Slider(1, 8, 1, step=1, label="Batch size", elem_id=f"{tab}_batch_size")

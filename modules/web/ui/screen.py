@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -66,13 +67,14 @@ def buttons(tab: str) -> Buttons:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Panel:
-    """Where the pictures and the words appear."""
+    """Where the pictures and the words appear. generation: A1111's object `info` as JSON, for scripts."""
 
     progress: gr.HTML
     preview: gr.HTML
     gallery: gr.Gallery
     info: gr.HTML
     log: gr.HTML
+    generation: gr.Textbox
 
 
 def panel(tab: str) -> tuple[Panel, Toolbar]:
@@ -94,7 +96,9 @@ def panel(tab: str) -> tuple[Panel, Toolbar]:
         bar = toolbar(tab)
         info = gr.HTML(elem_id=f"html_info_{tab}", elem_classes=["infotext-holder"])
         words = gr.HTML(elem_id=f"html_log_{tab}", elem_classes=["html-log"])
-    return Panel(progress=progress, preview=preview, gallery=pictures, info=info, log=words), bar
+        told = gr.Textbox(elem_id=f"generation_info_{tab}", visible="hidden")
+    shown = Panel(progress=progress, preview=preview, gallery=pictures, info=info, log=words, generation=told)
+    return shown, bar
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -163,7 +167,8 @@ class Screen:
             self.selected: 0,
             self.panel.gallery: gr.update(value=pictures, selected_index=0 if pictures else None),
             self.panel.info: markup.infotext(result.infotext(0)),
-            self.panel.log: markup.log(comments, seconds),
+            self.panel.generation: json.dumps((job.result or {}).get("info") or {}),
+            self.panel.log: markup.log(comments, seconds, markup.memory_words(self.services.memory())),
         }
 
     def summary(self, jobs: Sequence[str], notes: Sequence[str]) -> Updates:

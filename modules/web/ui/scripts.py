@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from modules.web.ui import elements
 from modules.web.ui.form import QUIET
 from modules.web.ui.rows import Widgets
 
 if TYPE_CHECKING:
-    from modules.generate.scripts.registry import Argument, Script, Tab
+    from modules.generate.scripts.registry import AlwaysOn, Argument, Script, Tab
     from modules.web.services import Services
 
 NONE = "None"
@@ -33,7 +34,7 @@ def build(tab: Tab, services: Services) -> Widgets:
         groups = []
         for script in offered:
             with gr.Group(visible=False) as group:
-                form |= _widgets(tab, script, services)
+                form |= _made(tab, script, services)
             groups.append(group)
 
     def choose(title: str) -> list[Any]:
@@ -41,7 +42,71 @@ def build(tab: Tab, services: Services) -> Widgets:
 
     if groups:
         menu.change(choose, [menu], groups, **QUIET)
-    return {FIELD: menu} | form
+    return {FIELD: menu} | form | _always_on(tab, services)
+
+
+def _always_on(tab: Tab, services: Services) -> Widgets:
+    """A closed accordion for each always-on script that does work. Field names: "always/<key>/<argument>"."""
+    form: Widgets = {}
+    for script in services.scripts.always_on(tab):
+        if not _shown(script):
+            continue
+        with gr.Accordion(script.title, open=False, elem_id=f"script_{tab}_{slug(script.title)}"):
+            form |= _made(tab, script, services)
+    return form
+
+
+def _shown(script: AlwaysOn) -> bool:
+    return script.build is not None or (script.work is not None and script.arguments is not None)
+
+
+def always_on(values: Mapping[str, Any], tab: Tab, services: Services) -> dict[str, list[Any]]:
+    """The arguments of always-on scripts that are not as they began, for `Generation.extension_args`."""
+    found: dict[str, list[Any]] = {}
+    for script in services.scripts.always_on(tab):
+        if script.build is not None:
+            found |= {script.key: _encoded(script, _built(values, script))}
+        elif _shown(script) and script.arguments:
+            arguments = script.arguments(tab, services.menus)
+            given = [values.get(_field(script, argument)) for argument in arguments]
+            if any(value is not None and value != each.default for each, value in zip(arguments, given, strict=True)):
+                found[script.key] = given
+    return found
+
+
+def pasted(parsed: Mapping[str, str], tab: Tab, services: Services) -> dict[str, Any]:
+    """What an infotext says of always-on scripts, as fields of the form; those that it does not name are switched off
+    where it has parameters at all.
+    """
+    told = services.scripts.told(services.menus, tab, parsed)
+    fields: dict[str, Any] = {}
+    for script in services.scripts.always_on(tab):
+        if not _shown(script) or script.build is not None or script.arguments is None:
+            continue
+        for each in script.arguments(tab, services.menus):
+            if script.key in told:
+                fields[_field(script, each)] = told[script.key].get(each.name, each.name == "enabled" or each.default)
+            elif each.name == "enabled" and "Steps" in parsed:
+                fields[_field(script, each)] = False
+    return fields
+
+
+def _built(values: Mapping[str, Any], script: Script | AlwaysOn) -> list[Any]:
+    """The values of widgets that a script made itself, in their order."""
+    start = f"{script.place}/#"
+    numbers = [int(name.removeprefix(start)) for name in values if name.startswith(start)]
+    return [values[f"{start}{number}"] for number in sorted(numbers)]
+
+
+def _encoded(script: Script | AlwaysOn, values: list[Any]) -> list[Any]:
+    return values if script.encode is None else [script.encode(value) for value in values]
+
+
+def _made(tab: Tab, script: Script | AlwaysOn, services: Services) -> Widgets:
+    """The widgets of a script, by itself or of its arguments."""
+    if script.build is not None:
+        return {f"{script.place}/#{number}": widget for number, widget in enumerate(script.build(tab))}
+    return _widgets(tab, script, services)
 
 
 def read(values: Mapping[str, Any], tab: Tab, services: Services) -> tuple[str | None, list[Any]]:
@@ -50,22 +115,26 @@ def read(values: Mapping[str, Any], tab: Tab, services: Services) -> tuple[str |
     if title in (None, "", NONE):
         return None, []
     script = services.scripts.find(title, tab)
+    if script.build is not None:
+        return title, _encoded(script, _built(values, script))
     arguments = script.arguments(tab, services.menus)
     return title, [values.get(_field(script, argument)) for argument in arguments]
 
 
-def _field(script: Script, argument: Argument) -> str:
-    return f"{FIELD}/{script.title}/{argument.name}"
+def _field(script: Script | AlwaysOn, argument: Argument) -> str:
+    return f"{script.place}/{argument.name}"
 
 
-def _widgets(tab: Tab, script: Script, services: Services) -> Widgets:
+def _widgets(tab: Tab, script: Script | AlwaysOn, services: Services) -> Widgets:
     made = {}
-    for argument in script.arguments(tab, services.menus):
-        elem_id = f"script_{tab}_{slug(script.title)}_{slug(argument.label or argument.name)}"
+    arguments = script.arguments(tab, services.menus) if script.arguments else ()
+    for argument in arguments:
+        usual = f"script_{tab}_{slug(script.title)}_{slug(argument.label or argument.name)}"
+        elem_id = elements.script_argument(script.title, argument.name, tab) or usual
         made[_field(script, argument)] = _KINDS[argument.kind](argument, elem_id)
-    for argument in script.arguments(tab, services.menus):
+    for argument in arguments:
         if argument.follows:
-            _follow(argument, made[f"{FIELD}/{script.title}/{argument.follows[0]}"], made[_field(script, argument)])
+            _follow(argument, made[f"{script.place}/{argument.follows[0]}"], made[_field(script, argument)])
     return made
 
 
@@ -94,7 +163,8 @@ def _number(argument: Argument, elem_id: str) -> Any:
         precision = 0 if argument.kind == "int" else None
         return gr.Number(argument.default, label=argument.label, precision=precision, elem_id=elem_id)
     ends = (argument.minimum, argument.maximum)
-    return gr.Slider(*ends, argument.default, step=step, label=argument.label, elem_id=elem_id)
+    info = argument.help or None
+    return gr.Slider(*ends, argument.default, step=step, label=argument.label, info=info, elem_id=elem_id)
 
 
 def _text(argument: Argument, elem_id: str) -> Any:
@@ -102,7 +172,8 @@ def _text(argument: Argument, elem_id: str) -> Any:
 
 
 def _bool(argument: Argument, elem_id: str) -> Any:
-    return gr.Checkbox(bool(argument.default), label=argument.label, elem_id=elem_id)
+    info = argument.help or None
+    return gr.Checkbox(bool(argument.default), label=argument.label, info=info, elem_id=elem_id)
 
 
 def _choice(argument: Argument, elem_id: str) -> Any:

@@ -13,10 +13,13 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from modules.core.errors import EaselError
 from modules.imaging.reading import read_picture
-from modules.web.ui import generation
+from modules.web.ui import cards, generation, history, markup
 from modules.web.ui.form import QUIET
 from modules.web.ui.img2img import INPAINT, PLAIN, Places
+from modules.web.ui.island import told
+from modules.web.ui.media import Media
 from modules.web.ui.results import Result
 from modules.web.ui.screen import Screen
 
@@ -30,6 +33,7 @@ class Targets:
     img2img: generation.Actions
     places: Places
     extras: gr.Image
+    png_info: gr.Image
 
 
 def wire(screen: Screen, targets: Targets) -> None:
@@ -62,6 +66,58 @@ def _wire_to_form(
         [targets.tabs, targets.places.modes],
         **QUIET,
     )
+
+
+def wire_history(album_shown: Any, album: history.Album, targets: Targets) -> None:
+    """Connect the buttons of the History tab."""
+
+    def send(event: gr.EventData) -> dict[Any, Any]:
+        return deliver(*album.result(event), targets)
+
+    album_shown.sent(send, None, outputs(targets), **QUIET)
+
+
+def wire_cards(tab: generation.Tab, media: Media) -> None:
+    """Connect "replace the preview" of the cards with the picture that the tab shows."""
+    screen = tab.screen
+    shelf = cards.Shelf(services=screen.services, media=media, kinds=tuple(kind for kind, _ in tab.islands))
+
+    def replace(result: Result | None, selected: int, event: gr.EventData) -> Any:
+        said, path = told(event), picture(result, selected)
+        if path is None:
+            return markup.error("There is no picture yet that could become the preview: make one first.")
+        try:
+            target = shelf.replace_preview(str(said["kind"]), str(said["name"]), Path(path))
+        except (EaselError, OSError) as error:
+            return markup.error(str(error))
+        return markup.note(f"The preview is now {target.name}.")
+
+    for _, shown in tab.islands:
+        replaced = shown.sent(replace, [screen.result, screen.selected], [screen.panel.log], **QUIET)
+        replaced.success(None, None, None, js="() => easelCardsChanged()", **QUIET)
+
+
+def outputs(targets: Targets) -> list[Any]:
+    """All that `deliver` may write."""
+    pictures = [targets.places.image, targets.places.inpaint, targets.extras, targets.png_info]
+    switches = [targets.tabs, targets.places.modes]
+    return [*switches, *pictures, *targets.txt2img.tab.form, *targets.img2img.tab.form]
+
+
+def deliver(result: Result, to: str, targets: Targets) -> dict[Any, Any]:
+    """Updates that take a picture to txt2img, img2img, inpaint, extras or pnginfo, and open that tab there."""
+    text, path = result.infotext(0), picture(result, 0)
+    opened = gr.update(selected="img2img" if to == "inpaint" else to)
+    if to == "txt2img":
+        return targets.txt2img.send(text) | {targets.tabs: opened}
+    if to in ("extras", "pnginfo"):
+        return {targets.extras if to == "extras" else targets.png_info: path, targets.tabs: opened}
+    mode, place, carried = {
+        "img2img": (PLAIN, targets.places.image, picture),
+        "inpaint": (INPAINT, targets.places.inpaint, editable),
+    }[to]
+    filled = targets.img2img.send(text) | {place: carried(result, 0)}
+    return filled | {targets.tabs: opened, targets.places.modes: gr.update(selected=mode)}
 
 
 def picture(result: Result | None, selected: int) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import gradio as gr
 
 from modules.core.errors import EaselError
 from modules.loading.vaes import AUTOMATIC, NONE
-from modules.web.ui import checkpoints, markup, theme
+from modules.web.ui import checkpoints, defaults_view, localization, markup, theme
 from modules.web.ui.form import QUIET, Updates
 
 if TYPE_CHECKING:
@@ -30,7 +31,19 @@ CHOICES: dict[str, Callable[[Services], list[str]]] = {
     "sd_vae": lambda services: [AUTOMATIC[0], NONE, *(entry.name for entry in services.library.vaes.all())],
     "upscaler_for_img2img": lambda services: services.upscalers.names(),
     "gradio_theme": lambda services: theme.choices(),
+    "localization": lambda services: localization.names(
+        services.paths, services.additions.translations.all()
+    ),
+    "hidden_tabs": lambda services: list(TAB_TITLES),
+    "ui_tab_order": lambda services: list(TAB_TITLES),
 }
+TAB_TITLES = ("txt2img", "img2img", "Extras", "PNG Info", "History", "Queue", "Checkpoint Merger", "Settings")
+
+WANTED = "() => [desiredCheckpointName]"
+"""The script's variable, as A1111 calls it."""
+
+OWN = [("settings_tab_defaults", "Defaults")]
+"""Sections that are no list of options."""
 
 
 def shown(option: Option) -> bool:
@@ -49,10 +62,15 @@ class Control:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Quick:
-    """The row on top: key -> widget, and the button that scans the model folders again (None: it is in the tab)."""
+    """The row on top: key -> widget, and the button that scans the model folders again (None: it is in the tab). Hidden
+    behind it, for scripts: json, all options; change, which takes the checkpoint that a script names in `wanted`.
+    """
 
     widgets: dict[str, Any]
     refresh: gr.Button | None
+    json: gr.Textbox
+    wanted: gr.Textbox
+    change: gr.Button
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,6 +81,8 @@ class Tab:
     refresh: gr.Button
     problems: gr.HTML
     result: gr.HTML
+    quick: Quick
+    defaults: defaults_view.View
 
 
 def value_of(option: Option, services: Services) -> Any:
@@ -133,7 +153,13 @@ def quick(services: Services) -> Quick:
             widgets[key] = widget(registry[key], services, f"setting_{key}", with_help=False)
             if key == checkpoints.KEY:
                 refresh = refresh_button()
-    return Quick(widgets=widgets, refresh=refresh)
+    return Quick(
+        widgets=widgets,
+        refresh=refresh,
+        json=gr.Textbox(elem_id="settings_json", visible="hidden"),
+        wanted=gr.Textbox(elem_id="change_checkpoint_name", visible="hidden"),
+        change=gr.Button("Change checkpoint", elem_id="change_checkpoint", visible="hidden"),
+    )
 
 
 def refresh_button() -> gr.Button:
@@ -156,7 +182,9 @@ def build(services: Services, on_top: Quick) -> Tab:
         )
         result = gr.HTML(elem_id="settings_result")
     with gr.Row(elem_id="settings", equal_height=False):
-        gr.HTML(markup.section_links([(name, title) for name, title, _ in sections]), elem_id="settings_sections")
+        gr.HTML(
+            markup.section_links([*((name, title) for name, title, _ in sections), *OWN]), elem_id="settings_sections"
+        )
         with gr.Column(elem_id="settings_pages", scale=5, min_width=280):
             problems = gr.HTML(elem_id="settings_problems", visible=False)
             for name, title, options in sections:
@@ -165,7 +193,15 @@ def build(services: Services, on_top: Quick) -> Tab:
                     controls += [control(option, services, on_top) for option in options]
                     if refresh is None and any(option.key == checkpoints.KEY for option in options):
                         refresh = refresh_button()
-    return Tab(controls=tuple(controls), refresh=refresh or refresh_button(), problems=problems, result=result)
+            beginnings = defaults_view.build()
+    return Tab(
+        controls=tuple(controls),
+        refresh=refresh or refresh_button(),
+        problems=problems,
+        result=result,
+        quick=on_top,
+        defaults=beginnings,
+    )
 
 
 def control(option: Option, services: Services, on_top: Quick) -> Control:
@@ -213,7 +249,21 @@ class Actions:
             return {source: update(option, self.services), self.tab.result: markup.error(str(error))}
         others = {other: update(option, self.services) for other in control.widgets if other is not source}
         words = markup.note(f"Saved: {option.label or option.key}")
-        return others | {control.reset: self.mark(option), self.tab.result: words}
+        return others | {control.reset: self.mark(option), self.tab.result: words} | self.told()
+
+    async def choose(self, title: str | None) -> Updates:
+        """Take the checkpoint that a card or a script names."""
+        place = next(place for place, control in enumerate(self.tab.controls) if control.option.key == checkpoints.KEY)
+        control = self.tab.controls[place]
+        if not title:
+            return {self.tab.result: gr.skip()}
+        updates = await self.save(place, 0, title)
+        return self.present(control) | updates
+
+    def told(self) -> Updates:
+        """All options as scripts see them."""
+        text = json.dumps(dict(self.services.options.snapshot()), ensure_ascii=False)
+        return {self.tab.quick.json: text}
 
     async def reset(self, place: int) -> Updates:
         """Set the option of control `place` back to its default."""
@@ -224,7 +274,7 @@ class Actions:
         except EaselError as error:
             return {self.tab.result: markup.error(str(error))}
         words = markup.note(f"Back to the default: {option.label or option.key}")
-        return self.present(control) | {self.tab.result: words}
+        return self.present(control) | {self.tab.result: words} | self.told()
 
     def mark(self, option: Option) -> Any:
         """The reset button's update: shown while the option differs from its default and may be changed."""
@@ -239,7 +289,7 @@ class Actions:
 
     def opened(self) -> Updates:
         """Everything as it is now, for a page just opened: the widgets were made when the program started."""
-        updates: Updates = self.models()
+        updates: Updates = self.models() | self.told()
         for control in self.tab.controls:
             updates |= self.present(control)
         return updates
@@ -268,16 +318,19 @@ class Actions:
 
 def wire(actions: Actions, page: gr.Blocks) -> None:
     """Connect every option's widgets with `save`, its button with `reset`, and the page's opening with `opened`."""
-    tab = actions.tab
-    everything = [*actions.notices, tab.problems, tab.result]
+    tab, quick = actions.tab, actions.tab.quick
+    everything = [*actions.notices, tab.problems, tab.result, quick.json]
     for place, control in enumerate(tab.controls):
         everything += [*control.widgets, control.reset]
-        outputs = [*control.widgets, control.reset, tab.result]
+        outputs = [*control.widgets, control.reset, tab.result, quick.json]
         for which, made in enumerate(control.widgets):
             handler = functools.partial(actions.save, place, which)
             for event in events(made):
                 event(handler, [made], outputs, trigger_mode="always_last", **QUIET)
         control.reset.click(functools.partial(actions.reset, place), None, outputs, **QUIET)
+        if control.option.key == checkpoints.KEY:
+            quick.change.click(actions.choose, [quick.wanted], outputs, js=WANTED, **QUIET)
+    quick.json.change(None, [quick.json], None, js="(text) => easelOptions(text)", **QUIET)
     tab.refresh.click(actions.refresh, None, everything, **QUIET)
     page.load(actions.opened, None, everything, **QUIET)
 

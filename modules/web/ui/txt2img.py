@@ -2,54 +2,55 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from modules.web.ui import defaults, fields, passes, rows, scripts
+from modules.web.ui import defaults, fields, passes, rows, scripts, toprow
 from modules.web.ui.form import Form
 from modules.web.ui.generation import Submitted, Tab, Tools, make_screen
 from modules.web.ui.rows import Widgets
-from modules.web.ui.screen import OWNER, buttons, panel
+from modules.web.ui.screen import OWNER, panel
 
 if TYPE_CHECKING:
     from modules.generate.scripts.registry import Tab as Name
     from modules.samplers.catalog import Catalog
     from modules.web.services import Services
+    from modules.web.ui.media import Media
 
 NAME: Name = "txt2img"
 
 
-def build(services: Services, catalog: Catalog) -> Tab:
+def build(services: Services, catalog: Catalog, media: Media) -> Tab:
     """Make the widgets, inside the tab that the caller has opened."""
     notice = gr.HTML(elem_id="txt2img_no_checkpoint", visible=False)
-    with gr.Row(elem_id="txt2img_toprow", elem_classes=["toprow"]):
-        texts, counters = rows.prompts(NAME)
-        with gr.Column(scale=1, min_width=220, elem_id="txt2img_actions_column"):
-            main = buttons(NAME)
-            with gr.Row(elem_id="txt2img_tools", elem_classes=["tools"]):
-                paste = rows.tool("↙️", "paste")
-                clear = rows.tool("🗑️", "txt2img_clear_prompt")
-    with gr.Row(elem_classes=["generation"]):
+    top = toprow.build(NAME, services)
+    with toprow.sides(NAME, services, media) as islands, gr.Row(elem_classes=["generation"]):
         with gr.Column(elem_id="txt2img_settings", min_width=320):
             settings, tools = settings_column(services, catalog)
         with gr.Column(elem_id="txt2img_results", min_width=320):
             shown = panel(NAME)
-    form = Form(texts | settings)
+    form = Form(top.form | settings)
     defaults.apply(services.paths.ui_config, NAME, form)
 
     def submit(values: Mapping[str, Any]) -> Submitted:
         script, arguments = scripts.read(values, NAME, services)
-        request = fields.txt2img(values, services.options.registry)
+        request = dataclasses.replace(
+            fields.txt2img(values, services.options.registry),
+            extension_args=scripts.always_on(values, NAME, services),
+        )
         return Submitted((services.submit(request, script=script, arguments=arguments, owner=OWNER),))
 
     return Tab(
         notice=notice,
         form=form,
-        tools=Tools(paste=paste, clear=clear, **counters, **tools),
-        screen=make_screen(services, NAME, main, shown),
+        tools=Tools(**top.tools, **tools),
+        screen=make_screen(services, NAME, top.main, shown),
         submit=submit,
+        styles=top.styles,
+        islands=tuple(islands),
     )
 
 
@@ -61,8 +62,9 @@ def settings_column(services: Services, catalog: Catalog) -> tuple[Widgets, Widg
     form["cfg_scale"] = gr.Slider(1, 30, 7.0, step=0.5, label="CFG Scale", elem_id="txt2img_cfg_scale")
     seeds, seed_tools = rows.seed_rows(NAME)
     form |= seeds
-    form |= passes.hires(services, catalog)
-    form |= passes.refiner(NAME, services)
+    with gr.Column(elem_id="txt2img_accordions"):
+        form |= passes.hires(services, catalog)
+        form |= passes.refiner(NAME, services)
     form["override_settings"] = rows.overrides(NAME)
     form |= scripts.build(NAME, services)
     return form, tools | seed_tools

@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
+from modules.core import device
 from modules.core.errors import BadRequest, EaselError, NoCheckpoint, NotFound
 from modules.core.paths import Paths
 from modules.core.store import Store
@@ -23,16 +24,23 @@ from modules.generate.scripts.builtin import scripts as builtin_scripts
 from modules.generate.scripts.registry import Menus
 from modules.imaging.inputs import Inputs
 from modules.imaging.upscale import LATENT_MODES
+from modules.jobs.history import History, Picture
 from modules.jobs.progress import Control
 from modules.jobs.queue import Queue
+from modules.jobs.tally import Tally
+from modules.jobs.trash import Trash
+from modules.jobs.webhooks import Webhooks
+from modules.loading.describers import Describers
 from modules.loading.vaes import VaeFile
 from modules.networks.apply import Networks
+from modules.networks.training_desk import TrainingDesk
 from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import Catalog, builtin
 from modules.settings import builtin as builtin_options
 from modules.settings.flags import Flags
 from modules.settings.options import Options
-from modules.web.services import Services
+from modules.web.services import Readiness, Services
+from modules.web.webhooks import Sender
 from tests.web.extras_desk import ExtrasDesk
 
 
@@ -42,10 +50,20 @@ class FakeCheckpoint:
 
     name: str
     problem: str | None = None
+    native_size: int = 512
+    folder: Path = Path("nowhere")
 
     @property
     def title(self) -> str:
         return f"{self.name} [0123456789]"
+
+    @property
+    def short_name(self) -> str:
+        return Path(self.name).stem
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.name
 
 
 class NoVaes:
@@ -58,7 +76,8 @@ class NoVaes:
 class FakeLibrary:
     """Checkpoints by name; `arriving` are found at the next refresh."""
 
-    def __init__(self, *names: str, broken: tuple[FakeCheckpoint, ...] = ()) -> None:
+    def __init__(self, *names: str, folder: Path, broken: tuple[FakeCheckpoint, ...] = ()) -> None:
+        self.folder = folder
         self.names = list(names)
         self.arriving: list[str] = []
         self.broken = list(broken)
@@ -69,7 +88,7 @@ class FakeLibrary:
         self.arriving = []
 
     def checkpoints(self) -> list[FakeCheckpoint]:
-        return [FakeCheckpoint(name=name) for name in self.names]
+        return [FakeCheckpoint(name=name, folder=self.folder) for name in self.names]
 
     def problems(self) -> list[FakeCheckpoint]:
         return self.broken
@@ -89,8 +108,9 @@ class FakeLibrary:
 class Painter:
     """The runner. `gate`, while cleared, holds every step; a prompt with "fail" in it fails."""
 
-    def __init__(self, folder: Path, *, pace: float = 0.0) -> None:
+    def __init__(self, folder: Path, history: History, *, pace: float = 0.0) -> None:
         self.folder = folder
+        self.history = history
         self.pace = pace
         self.gate = threading.Event()
         self.gate.set()
@@ -131,6 +151,9 @@ class Painter:
         picture = Image.linear_gradient("L").resize(size)
         hue = Image.new("L", size, (seed * 37) % 256)
         Image.merge("RGB", (picture, hue, picture.rotate(180))).save(path, pnginfo=info)
+        made = {"job_id": job, "path": str(path), "infotext": text, "seed": seed, "model": "tiny-sd1"}
+        sampler, (width, height) = str(request["sampler_name"]), size
+        self.history.add([Picture(**made, width=width, height=height, sampler=sampler)])
         return {"path": str(path), "infotext": text, "saved": True, "kind": "sample"}
 
 
@@ -168,22 +191,25 @@ def world(
     paths = Paths.make(root=folder)
     outputs = folder / "outputs"
     outputs.mkdir(parents=True, exist_ok=True)
-    painter = Painter(outputs, pace=pace)
     store = Store(folder / "easel.sqlite")
+    history = History(store)
+    painter = Painter(outputs, history, pace=pace)
     queue = Queue(
         store,
         {
             "txt2img": painter,
             "img2img": painter,
             "extras": lambda job, control: desk.run(job, control),
+            "merge": lambda job, control: {"path": "merged.safetensors", "comments": [], "seconds": 0.1},
         },
     )
-    library = FakeLibrary(*names, broken=broken)
+    library = FakeLibrary(*names, folder=paths.checkpoints[0], broken=broken)
     catalog: Catalog = builtin()
     registry = builtin_options.registry(
         samplers=[row.name for row in catalog.samplers()], schedulers=[row.label for row in catalog.schedulers()]
     )
     options = Options(registry, folder / "config.json", frozen=frozen)
+    networks = Networks(loras=[folder / "Lora"], hypernetworks=(), embeddings=(), store=store)
     requests: list[Generation] = []
     desk = ExtrasDesk(folder, options, queue)
     numbers = itertools.count(1)
@@ -208,6 +234,11 @@ def world(
         options=options,
         library=library,
         queue=queue,
+        history=history,
+        trash=Trash(history, folder / "trash"),
+        tally=Tally(),
+        webhooks=Sender(Webhooks(store), tell=lambda job, type: {}, forbid_local=lambda: True),
+        readiness=lambda: Readiness(engine=True, model=False),
         version="0.0.test",
         submit=submit,
         inputs=Inputs(folder / "inputs"),
@@ -218,7 +249,7 @@ def world(
         faces=desk.faces,
         memory=dict,
         count_tokens=lambda text: (len(text.split()), 75),
-        styles=StyleBook(),
+        styles=StyleBook([folder / "styles.csv"]),
         menus=Menus(
             samplers=lambda: [row.name for row in catalog.samplers()],
             schedulers=lambda: [row.label for row in catalog.schedulers()],
@@ -227,9 +258,25 @@ def world(
             latent_upscalers=lambda: tuple(LATENT_MODES),
         ),
         scripts=builtin_scripts(),
-        networks=lambda: Networks(loras=(), hypernetworks=(), embeddings=(), store=store),
+        networks=lambda: networks,
         embeddings=lambda: ([], []),
-        allowed_folders=(outputs,),
+        training=TrainingDesk(
+            library=library,
+            chosen=lambda: None,
+            folders={"embedding": folder / "embeddings", "hypernetwork": folder / "hypernetworks"},
+            data=folder,
+            templates=folder / "textual_inversion_templates",
+            runs=folder / "training",
+            root=folder,
+            clear=lambda: None,
+            queue=lambda: queue,
+        ),
+        describers=Describers(
+            blip=folder, clip=folder, tagger=(folder,), lists=folder, placement=lambda: device.choose(use_cpu=["all"])
+        ),
+        end=lambda how: None,
+        startup={},
+        allowed_folders=(outputs, folder / "trash"),
     )
     queue.start()
 

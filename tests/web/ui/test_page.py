@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from modules.core.errors import NotFound
 from modules.generate.request import Txt2Img
 from modules.settings.flags import Flags
+from modules.web import security
 from modules.web.ui import checkpoints, generation, page, png_info, settings, theme, txt2img
 from modules.web.ui.results import Result
 from tests.web.ui.fakes import FakeCheckpoint, World
@@ -51,7 +52,7 @@ def made(world: World) -> Made:
     services = world.services
     with gr.Blocks(analytics_enabled=False):
         quick = settings.quick(services)
-        pictures = txt2img.build(services, services.catalog)
+        pictures = txt2img.build(services, services.catalog, page.media_of(services))
         options = settings.build(services, quick)
     return Made(
         world=world,
@@ -335,7 +336,9 @@ def test_login_and_subpath_come_from_the_flags(make_world: MakeWorld) -> None:
     flags = Flags(subpath="/easel/", page_users=(("ada", "secret"),))
     services = make_world(flags=flags).services
     assert page.root_path(services) == "/easel"
-    app = page.mount(FastAPI(), services)
+    app = FastAPI()
+    security.install(app, services.flags)
+    page.mount(app, services)
 
     async def visit() -> tuple[int, int]:
         transport = httpx.ASGITransport(app)

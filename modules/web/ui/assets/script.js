@@ -8,7 +8,7 @@ function gradioApp() {
     return root.shadowRoot || root;
 }
 
-const easelCallbacks = { loaded: [], update: [], tabChange: [] };
+const easelCallbacks = { loaded: [], update: [], afterUpdate: [], tabChange: [] };
 
 function easelCall(callbacks, argument) {
     for (const callback of callbacks) {
@@ -34,6 +34,11 @@ function onUiUpdate(callback) {
     easelCallbacks.update.push(callback);
 }
 
+/** A little after the page's elements have changed, once for many changes. */
+function onAfterUiUpdate(callback) {
+    easelCallbacks.afterUpdate.push(callback);
+}
+
 /** Whenever another tab is shown. */
 function onUiTabChange(callback) {
     easelCallbacks.tabChange.push(callback);
@@ -55,6 +60,42 @@ function updateInput(target) {
     target.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
+function easelCloseMenu() {
+    document.querySelectorAll(".easel-menu").forEach((menu) => menu.remove());
+}
+
+/** A small menu at the pointer, or below an element: entries [words, act]. */
+function easelMenu(place, entries) {
+    easelCloseMenu();
+    const menu = document.createElement("menu");
+    menu.className = "easel-menu";
+    menu.setAttribute("role", "menu");
+    for (const [words, act] of entries) {
+        const entry = document.createElement("button");
+        entry.textContent = easelWords(words);
+        entry.setAttribute("role", "menuitem");
+        entry.addEventListener("click", () => {
+            easelCloseMenu();
+            act();
+        });
+        menu.append(entry);
+    }
+    (document.querySelector(".gradio-container") || document.body).append(menu);
+    const [left, top] = place instanceof Event ? [place.clientX, place.clientY] : [place.getBoundingClientRect().left, place.getBoundingClientRect().bottom];
+    const room = menu.getBoundingClientRect();
+    menu.style.left = `${Math.max(0, Math.min(left, window.innerWidth - room.width - 8))}px`;
+    menu.style.top = `${Math.max(0, Math.min(top, window.innerHeight - room.height - 8))}px`;
+    menu.addEventListener("keydown", (event) => {
+        const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+        if (step) {
+            event.preventDefault();
+            const all = Array.from(menu.children);
+            all[(all.indexOf(document.activeElement) + step + all.length) % all.length].focus();
+        }
+    });
+    menu.querySelector("button").focus();
+}
+
 // ---- what this page does
 
 (() => {
@@ -67,6 +108,7 @@ function updateInput(target) {
     let baseTitle = "";
     let writtenTitle = null;
     let currentTab = null;
+    let after = null;
 
     /** Progress in front of the browser tab's title, which Gradio may set again at any time. */
     function showTitle() {
@@ -103,6 +145,8 @@ function updateInput(target) {
             watchTab();
             showTitle();
             easelCall(easelCallbacks.update, records);
+            window.clearTimeout(after);
+            after = window.setTimeout(() => easelCall(easelCallbacks.afterUpdate), 200);
         }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["aria-selected"] });
         new MutationObserver(showTitle).observe(document.head, { childList: true, subtree: true, characterData: true });
         loadedNow();
@@ -149,37 +193,33 @@ function updateInput(target) {
         }
     }
 
-    function closeMenu() {
-        document.querySelectorAll(".easel-menu").forEach((menu) => menu.remove());
-    }
+    // what extensions offer for a right click (appendContextMenuOption)
+    document.addEventListener("contextmenu", (event) => {
+        const offered = easelContextMenus.filter((entry) => event.target.closest && event.target.closest(entry.selector));
+        if (offered.length) {
+            event.preventDefault();
+            const button = event.target.closest('button[id$="_generate"]');
+            const tab = button && button.id.replace(/_generate$/, "");
+            const own = button ? [["Generate forever", () => setForever(tab, true)], ["Cancel generate forever", () => setForever(tab, false)]] : [];
+            easelMenu(event, [...own, ...offered.map((entry) => [entry.words, entry.act])]);
+            event.stopImmediatePropagation();
+        }
+    }, true);
 
     document.addEventListener("contextmenu", (event) => {
         const button = event.target.closest('button[id$="_generate"], button[id$="_interrupt"], button[id$="_skip"]');
-        closeMenu();
+        easelCloseMenu();
         if (!button) {
             return;
         }
         event.preventDefault();
         const tab = button.id.replace(/_(generate|interrupt|skip)$/, "");
-        const menu = document.createElement("menu");
-        menu.className = "easel-menu";
-        menu.setAttribute("role", "menu");
-        for (const [words, on] of [["Generate forever", true], ["Cancel generate forever", false]]) {
-            const entry = document.createElement("button");
-            entry.textContent = words;
-            entry.setAttribute("role", "menuitem");
-            entry.addEventListener("click", () => setForever(tab, on));
-            menu.append(entry);
-        }
-        document.body.append(menu);
-        const room = menu.getBoundingClientRect();
-        menu.style.left = `${Math.min(event.clientX, window.innerWidth - room.width - 8)}px`;
-        menu.style.top = `${Math.min(event.clientY, window.innerHeight - room.height - 8)}px`;
-        menu.querySelector("button").focus();
+        const own = [["Generate forever", () => setForever(tab, true)], ["Cancel generate forever", () => setForever(tab, false)]];
+        easelMenu(event, own);
     });
     // the clicks that "forever" makes itself are not the user's
-    document.addEventListener("click", (event) => event.isTrusted && closeMenu());
-    document.addEventListener("keydown", (event) => event.key === "Escape" && closeMenu());
+    document.addEventListener("click", (event) => event.isTrusted && !event.target.closest("#txt2img_aspect_btn, #img2img_aspect_btn") && easelCloseMenu());
+    document.addEventListener("keydown", (event) => event.key === "Escape" && easelCloseMenu());
 
     /** The clipboard; where the browser has none (plain http on another machine), a hidden text field does it. */
     async function copy(text) {
