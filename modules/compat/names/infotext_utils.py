@@ -1,0 +1,7 @@
+"""A1111's `modules.infotext_utils`."""
+
+import sys
+
+from modules.compat import texts
+
+sys.modules[__name__] = texts

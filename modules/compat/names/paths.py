@@ -1,0 +1,3 @@
+"""A1111's `modules.paths`."""
+
+from modules.compat.places import *  # noqa: F403

@@ -1,0 +1,3 @@
+from modules import shared
+
+raise RuntimeError(f"broken on purpose with {shared.opts.samples_format}")

@@ -1,0 +1,1 @@
+window.everyHook = typeof gradioApp === "function";
