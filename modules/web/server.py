@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from modules.core.errors import EaselError
+from modules.web.security import exposure
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -79,6 +80,17 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+class Stopper:
+    """Ends the server in order, from any thread."""
+
+    def __init__(self) -> None:
+        self.server: uvicorn.Server | None = None
+
+    def stop(self) -> None:
+        if self.server is not None:
+            self.server.should_exit = True
+
+
 def serve(
     asgi: FastAPI,
     flags: Flags,
@@ -86,6 +98,7 @@ def serve(
     *,
     ready: Callable[[], None],
     ending: Callable[[], None] = lambda: None,
+    stopper: Stopper | None = None,
 ) -> None:
     """Answer requests until Ctrl-C or SIGTERM. Raises EaselError for an unusable certificate."""
     try:
@@ -101,7 +114,10 @@ def serve(
         config.load()
     except (OSError, ssl.SSLError) as error:
         raise EaselError(f"--tls-certfile / --tls-keyfile cannot be used: {error}.") from error
-    Server(config, ready, ending).run(sockets=[listener])
+    running = Server(config, ready, ending)
+    if stopper is not None:
+        stopper.server = running
+    running.run(sockets=[listener])
 
 
 def announce(flags: Flags, where: str) -> None:
@@ -109,19 +125,10 @@ def announce(flags: Flags, where: str) -> None:
     print(f"Easel is running on {where}", flush=True)
     if flags.serves_api:
         print(f"API: {where}/sdapi/v1, described at {where}/docs", flush=True)
-    for what, flag in _open_doors(flags):
-        print(f"WARNING: everybody who reaches this machine can use the {what}. Protect it with {flag}.", flush=True)
+    for line in exposure.warnings(flags):
+        print(line, flush=True)
     if flags.autolaunch and not flags.nowebui:
         webbrowser.open(where)
-
-
-def _open_doors(flags: Flags) -> list[tuple[str, str]]:
-    """What other machines reach without a login, and the flag that asks for one."""
-    if flags.host in ("127.0.0.1", "localhost", "::1"):
-        return []
-    page = [("page", "--gradio-auth")] if not (flags.nowebui or flags.page_users) else []
-    api = [("API", "--api-auth")] if flags.serves_api and not flags.api_users else []
-    return page + api
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from modules.loading.upscale.catalog import Upscalers
 from modules.settings.builtin import registry
 from modules.settings.options import Options
 from modules.web.api import auth, errors, extras
+from modules.web.security.fetching import Policy
 from modules.web.services import Services
 
 
@@ -69,6 +70,7 @@ class ExtrasWorld:
         self.options.set(dict(option_values))
         self.desk = ExtrasDesk(folder, self.options, self.queue)
         self.upscalers, self.faces, self.submit_extras = self.desk.upscalers, self.desk.faces, self.desk.submit
+        self.fetching = Policy()
         self.app = FastAPI()
         errors.install(self.app)
         self.app.include_router(

@@ -7,11 +7,18 @@ catalog     /sdapi/v1/samplers, /schedulers, /sd-models, /refresh-checkpoints
 pictures    /sdapi/v1/png-info, /interrogate
 extras      /sdapi/v1/extra-single-image, /extra-batch-images, /upscalers, /latent-upscale-modes, /realesrgan-models,
             /face-restorers
+extensions  /sdapi/v1/extensions; what they put into the page
 networks    /sdapi/v1/prompt-styles, /hypernetworks, /loras, /embeddings
 system      /sdapi/v1/memory, /cmd-flags
+lifecycle   /sdapi/v1/unload-checkpoint, /reload-checkpoint; with their flag /server-stop, /server-restart, /server-kill
+training    /sdapi/v1/create/embedding, /create/hypernetwork, /train/embedding, /train/hypernetwork
+internal    /internal/pending-tasks, /quicksettings-hint, /profile-startup, /sysinfo
+cards       /sd_extra_networks/thumb, /cover-images, /metadata, /get-single-card
 vae         /sdapi/v1/sd-vae, /refresh-vae
 merge       /easel/v1/merge: no counterpart in A1111
-schemas, errors, auth                                        bodies, failures, who may call
+easel/      /easel/v1/jobs, /queue, /events, /history, /webhooks: nor have these
+health, metrics      /healthz, /metrics                      (request_ids: a name for every request; hangup: who left)
+schemas, errors, auth                                        bodies, failures, whose request it is (see web.security)
 """
 
 from __future__ import annotations
@@ -20,19 +27,29 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, FastAPI
 
+from modules.web import security
 from modules.web.api import (
     auth,
+    cards,
     catalog,
+    easel,
     errors,
+    extensions,
     extras,
     generation,
+    health,
+    internal,
+    lifecycle,
     merge,
+    metrics,
     networks,
     pictures,
     progress,
+    request_ids,
     scripts,
     settings,
     system,
+    training,
     vae,
 )
 
@@ -41,21 +58,29 @@ if TYPE_CHECKING:
 
 
 def install(app: FastAPI, services: Services) -> None:
-    """Routes, the shapes of errors, and the origins that may call."""
+    """Routes, the shapes of errors, the gate before everything, and the origins that may call."""
     errors.install(app)
-    auth.allow_origins(app, services.flags)
+    security.install(app, services.flags)
+    auth.allow_origins(app, services.flags)  # outside the gate: a browser asks for permission without a login
+    answers = metrics.Requests()
+    app.add_middleware(request_ids.RequestIds, answered=answers.add)  # around everything: refusals have an id too
     app.include_router(router(services))
+    app.include_router(health.routes(services))
+    app.include_router(metrics.routes(services, answers))
 
 
 def router(services: Services) -> APIRouter:
     """/internal/* always; /sdapi/v1/* and /easel/v1/* when the flags ask for the API, behind --api-auth."""
     built = APIRouter()
-    built.include_router(progress.internal(services))
+    for routes in (progress.internal(services), internal.routes(services), cards.routes(services), extensions.files(services)):
+        built.include_router(routes)
     if services.flags.serves_api:
         guarded = [Depends(auth.guard(services.flags.api_users))]
         for routes in _sdapi(services):
             built.include_router(routes, prefix="/sdapi/v1", dependencies=guarded)
-        built.include_router(merge.routes(services), prefix="/easel/v1", dependencies=guarded)
+        for routes in (merge.routes(services), easel.routes(services)):
+            built.include_router(routes, prefix="/easel/v1", dependencies=guarded)
+        built.include_router(easel.sockets(services), prefix="/easel/v1")
     return built
 
 
@@ -66,9 +91,12 @@ def _sdapi(services: Services) -> list[APIRouter]:
         settings.routes(services),
         catalog.routes(services),
         networks.routes(services),
-        pictures.routes(),
+        pictures.routes(services),
         scripts.routes(services),
         extras.routes(services),
+        extensions.routes(services),
         system.routes(services),
+        lifecycle.routes(services),
+        training.routes(services),
         vae.routes(services),
     ]

@@ -19,7 +19,7 @@ from modules.generate.extras_jobs import Upload
 from modules.imaging.upscale import LATENT_MODES
 from modules.loading.faces import RESTORERS
 from modules.loading.upscale.files import REAL_ESRGAN, Known
-from modules.web.api import errors
+from modules.web.api import errors, hangup
 from modules.web.api import schemas_extras as schemas
 from modules.web.api.pictures import decode
 
@@ -38,8 +38,8 @@ def routes(services: Services) -> APIRouter:
     async def done(body: schemas.ExtrasBaseRequest, files: Sequence[tuple[str, str, str]], request: Request) -> Any:
         """(html_info, pictures) of the job, or an answer that says why there are none."""
         loop = asyncio.get_running_loop()
-        id = await loop.run_in_executor(workers, _submit, services, body, files, request.state.user)
-        job = await services.queue.finished(id)
+        id = await loop.run_in_executor(workers, submit, services, body, files, request.state.user)
+        job = await hangup.finished(services.queue, id, request)
         return await loop.run_in_executor(workers, _pictures, job, body.show_extras_results)
 
     @router.post("/extra-single-image", response_model=schemas.ExtrasSingleImageResponse)
@@ -110,11 +110,15 @@ def _place(services: Services, known: Known) -> str | None:
     return str(found) if found else str(folder / f"{known.stem}.pth") if folder else None
 
 
-def _submit(
+def submit(
     services: Services, body: schemas.ExtrasBaseRequest, files: Sequence[tuple[str, str, str]], owner: str
 ) -> str:
     """Files are (name, base64, field) -> job id."""
-    uploads = [Upload(data=decode(text, field=field), name=name, field=field) for name, text, field in files]
+    addresses = services.fetching
+    uploads = [
+        Upload(data=decode(text, field=field, addresses=addresses), name=name, field=field)
+        for name, text, field in files
+    ]
     return services.submit_extras(request(body), uploads, id=body.force_task_id, owner=owner)
 
 

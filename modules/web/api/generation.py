@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 
 from modules.core.errors import BadRequest, DamagedFile, EaselError
 from modules.core.types import JsonObject
-from modules.web.api import errors, img2img, schemas, scripts, txt2img
+from modules.web.api import errors, hangup, img2img, schemas, scripts, txt2img
 
 if TYPE_CHECKING:
     from modules.jobs.queue import Job
@@ -34,8 +35,8 @@ def routes(services: Services) -> APIRouter:
         `force_task_id` becomes the job's id. `sampler_index` is the old name of `sampler_name`.
         """
         loop = asyncio.get_running_loop()
-        asked, id = await loop.run_in_executor(workers, _submit, services, body, request.state.user)
-        job = await services.queue.finished(id)
+        asked, id = await loop.run_in_executor(workers, submit_txt2img, services, body, request.state.user)
+        job = await hangup.finished(services.queue, id, request)
         return await loop.run_in_executor(workers, _answer, job, asked)
 
     @router.post("/img2img", response_model=schemas.ImageToImageResponse)
@@ -45,35 +46,41 @@ def routes(services: Services) -> APIRouter:
         Without `mask_blur`, `mask_blur_x` and `mask_blur_y` hold. The rest is as for /txt2img.
         """
         loop = asyncio.get_running_loop()
-        asked, id = await loop.run_in_executor(workers, _submit_img2img, services, body, request.state.user)
-        job = await services.queue.finished(id)
+        asked, id = await loop.run_in_executor(workers, submit_img2img, services, body, request.state.user)
+        job = await hangup.finished(services.queue, id, request)
         return await loop.run_in_executor(workers, _answer, job, asked)
 
     return router
 
 
-def _submit(
+def submit_txt2img(
     services: Services, body: schemas.StableDiffusionProcessingTxt2Img, owner: str
 ) -> tuple[schemas.StableDiffusionProcessingTxt2Img, str]:
     """(the body as it was understood, job id)."""
     asked = txt2img.complete(body, services.options.snapshot(), services.options.registry)
-    script = scripts.chosen(services, asked.script_name, asked.alwayson_scripts, "txt2img")
+    script = scripts.chosen(services, asked.script_name, "txt2img")
+    extension_args = scripts.always_on(services, asked.alwayson_scripts, "txt2img")
     try:
-        job = txt2img.with_first_pass(txt2img.request(asked), asked.firstpass_image or "", services.inputs)
+        job = txt2img.with_first_pass(
+            txt2img.request(asked), asked.firstpass_image or "", services.inputs, services.fetching
+        )
+        job = dataclasses.replace(job, extension_args=extension_args)
         id = services.submit(job, script=script, arguments=asked.script_args, id=asked.force_task_id, owner=owner)
     except DamagedFile as error:
         raise BadRequest(f"sd_model_checkpoint: {error}", field="sd_model_checkpoint") from error
     return asked, id
 
 
-def _submit_img2img(
+def submit_img2img(
     services: Services, body: schemas.StableDiffusionProcessingImg2Img, owner: str
 ) -> tuple[schemas.StableDiffusionProcessingImg2Img, str]:
     """(the body as it was understood and as the answer shows it, job id)."""
     asked = txt2img.complete(body, services.options.snapshot(), services.options.registry)
-    script = scripts.chosen(services, asked.script_name, asked.alwayson_scripts, "img2img")
+    script = scripts.chosen(services, asked.script_name, "img2img")
+    extension_args = scripts.always_on(services, asked.alwayson_scripts, "img2img")
     try:
-        job = img2img.request(asked, services.inputs)
+        job = img2img.request(asked, services.inputs, services.fetching)
+        job = dataclasses.replace(job, extension_args=extension_args)
         id = services.submit(job, script=script, arguments=asked.script_args, id=asked.force_task_id, owner=owner)
     except DamagedFile as error:
         raise BadRequest(f"sd_model_checkpoint: {error}", field="sd_model_checkpoint") from error

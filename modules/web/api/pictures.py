@@ -1,26 +1,34 @@
-"""/sdapi/v1/png-info: what a picture says about how it was made; /interrogate: what it shows."""
+"""/sdapi/v1/png-info: what a picture says about how it was made; /interrogate: what it shows.
+
+`decode` is how every route takes a picture: base64, or its address where the options allow that.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
-from modules.core.errors import BadRequest, NotFound
+from modules.core.errors import BadRequest
+from modules.generate.describing_jobs import KIND
 from modules.imaging import png
-from modules.imaging.reading import read_picture
 from modules.prompts import importing, infotext
-from modules.web.api import schemas
+from modules.web.api import errors, schemas
+from modules.web.security.fetching import Policy, fetch
 
-INTERROGATORS = ("clip", "deepdanbooru")
+if TYPE_CHECKING:
+    from modules.web.services import Services
 
 _PREFIX = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
+NO_ADDRESSES = Policy()
 
 
-def routes() -> APIRouter:
+def routes(services: Services) -> APIRouter:
     """Reading pictures."""
     router = APIRouter()
 
@@ -30,27 +38,37 @@ def routes() -> APIRouter:
 
         What another program wrote is translated into A1111's infotext.
         """
-        metadata = png.read(decode(body.image, field="image"))
+        metadata = png.read(decode(body.image, field="image", addresses=services.fetching))
         info = importing.shown(metadata.infotext, metadata.items, metadata.size)
         parameters = infotext.with_defaults(importing.parse(info))
         return schemas.PNGInfoResponse(info=info, items=metadata.items, parameters=parameters)
 
-    @router.post("/interrogate")
-    def interrogateapi(body: schemas.InterrogateRequest) -> None:
-        """Nothing here can describe a picture: the answer says so, after a look at the picture and the model's name."""
-        read_picture(decode(body.image, field="image"), field="image")
-        if body.model not in INTERROGATORS:
-            raise NotFound("Model", body.model, INTERROGATORS, field="model")
-        what = f'model: no files of "{body.model}" are there that could describe a picture'
-        raise BadRequest(f"{what}, and this version of Easel cannot fetch or use them.", field="model")
+    @router.post("/interrogate", response_model=None)
+    async def interrogateapi(body: schemas.InterrogateRequest, request: Request) -> Response:
+        """Describe a picture, with a model of your own: {"caption"}. Where there is none, the answer says what to put
+        where.
+        """
+        id = await run_in_threadpool(_submit, services, body, request.state.user)
+        job = await services.queue.finished(id)
+        if job.state != "done" or job.result is None:
+            message = job.error or f"Job {job.id} failed."
+            return errors.answer(job.error_type or "EaselError", message, field=job.error_field or "")
+        return errors.as_json({"caption": job.result["caption"]})
 
     return router
 
 
-def decode(text: str, *, field: str) -> bytes:
-    """The bytes of a base64 text, with or without a data: prefix. Raises BadRequest(field)."""
+def _submit(services: Services, body: schemas.InterrogateRequest, owner: str) -> str:
+    """-> job id."""
+    picture = services.inputs.add(decode(body.image, field="image", addresses=services.fetching), field="image")
+    services.describers.check(body.model)
+    return services.queue.submit(KIND, {"picture": picture, "model": body.model}, owner=owner)
+
+
+def decode(text: str, *, field: str, addresses: Policy = NO_ADDRESSES) -> bytes:
+    """The bytes of a base64 text, with or without a data: prefix, or what lies at an address. Raises BadRequest(field)."""
     if text.lstrip()[:8].lower().startswith(("http://", "https://")):
-        raise BadRequest(f"{field}: addresses are not read in this version; send the picture in base64.", field=field)
+        return fetch(text.strip(), addresses, field=field)
     prefix = _PREFIX.match(text.lstrip())
     payload = text.lstrip()[prefix.end() :] if prefix else text
     try:

@@ -159,7 +159,7 @@ class ImageToImageResponse(TextToImageResponse):
 
 class InterrogateRequest(Schema):
     image: str = Field(default="", description="A picture file, base64, with or without a data: prefix.")
-    model: str = Field(default="clip", description="What describes it: clip or deepdanbooru.")
+    model: Text = Field(default="clip", description="What describes it: clip or deepdanbooru.")
 
 
 class ProgressResponse(Schema):
@@ -171,7 +171,7 @@ class ProgressResponse(Schema):
 
 
 class TaskProgressRequest(Schema):
-    id_task: str | None = Field(default=None, title="Task ID", description="A job id (force_task_id).")
+    id_task: Text | None = Field(default=None, title="Task ID", description="A job id (force_task_id).")
     id_live_preview: int = Field(default=-1, title="Live preview image ID", description="The last preview received.")
     live_preview: bool = Field(default=True, title="Include live preview")
 

@@ -55,9 +55,13 @@ def routes(services: Services) -> APIRouter:
     return router
 
 
-def chosen(services: Services, name: str | None, always_on: dict[str, Any], tab: Tab) -> str | None:
+def always_on(services: Services, asked: dict[str, Any], tab: Tab) -> dict[str, Any]:
+    """`alwayson_scripts` -> `extension_args`. Raises NotFound, BadRequest for what cannot be honoured."""
+    return services.scripts.check_always_on(asked, tab, services.menus)
+
+
+def chosen(services: Services, name: str | None, tab: Tab) -> str | None:
     """The script that a request asks for, None for none. Raises NotFound, BadRequest for names that are none."""
-    services.scripts.check_always_on(always_on, tab)
     if name in NO_SCRIPT or name is None:
         return None
     return services.scripts.find(name, tab).title

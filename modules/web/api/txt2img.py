@@ -16,8 +16,9 @@ from modules.generate.request import Txt2Img
 from modules.imaging.inputs import Inputs
 from modules.prompts import importing, infotext
 from modules.settings.options import Registry, Snapshot
-from modules.web.api.pictures import decode
+from modules.web.api.pictures import NO_ADDRESSES, decode
 from modules.web.api.schemas import Processing, StableDiffusionProcessingTxt2Img
+from modules.web.security.fetching import Policy
 
 Body = TypeVar("Body", bound=Processing)
 
@@ -129,12 +130,12 @@ def shared(body: Processing) -> dict[str, Any]:
     }
 
 
-def with_first_pass(asked: Txt2Img, picture: str, inputs: Inputs) -> Txt2Img:
-    """The job with this picture (base64) in the first pass's place, which has its size then. Without hires fix it is of
+def with_first_pass(asked: Txt2Img, picture: str, inputs: Inputs, addresses: Policy = NO_ADDRESSES) -> Txt2Img:
+    """The job with this picture in the first pass's place, which has its size then. Without hires fix it is of
     no use. Raises BadRequest(field="firstpass_image").
     """
     if not asked.enable_hr or not picture:
         return asked
-    name = inputs.add(decode(picture, field="firstpass_image"), field="firstpass_image")
+    name = inputs.add(decode(picture, field="firstpass_image", addresses=addresses), field="firstpass_image")
     width, height = inputs.open(name, field="firstpass_image").size
     return dataclasses.replace(asked, firstpass_image=name, width=width, height=height)

@@ -6,6 +6,7 @@ Its pictures are grey ramps; a prompt with "wait" waits until the test opens the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from fastapi import FastAPI
 from PIL import Image, PngImagePlugin
 
+from modules.core import device
 from modules.core.errors import DamagedFile, EaselError, NoCheckpoint, NotFound
 from modules.core.paths import Paths
 from modules.core.store import Store
@@ -25,19 +27,28 @@ from modules.generate.scripts.builtin import scripts as builtin_scripts
 from modules.generate.scripts.registry import Menus
 from modules.imaging.inputs import Inputs
 from modules.imaging.upscale import LATENT_MODES
+from modules.jobs.history import History
 from modules.jobs.progress import Control
 from modules.jobs.queue import Queue
+from modules.jobs.tally import Tally
+from modules.jobs.trash import Trash
+from modules.jobs.webhooks import Webhooks
+from modules.loading.describers import Describers
 from modules.loading.vaes import VaeFile
 from modules.merging.request import Merge
 from modules.networks.apply import Networks
 from modules.networks.embeddings import Embedding
+from modules.networks.training_desk import Training, TrainingDesk
 from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import builtin
 from modules.settings.builtin import registry
 from modules.settings.flags import Flags, parse
 from modules.settings.options import Options, frozen_keys
 from modules.web import api
-from modules.web.services import Services
+from modules.web.api.easel import views
+from modules.web.security.folders import Folders
+from modules.web.services import Readiness, Services
+from modules.web.webhooks import Sender
 from tests.web.extras_desk import ExtrasDesk
 
 SHA = "b856c004a287a871ecb20d03f3bafc43174c95a030f1cf8d5c3abc5a3d12e9d9"
@@ -50,6 +61,7 @@ class FakeCheckpoint:
     path: Path
     name: str
     sha256: str | None = None
+    family: str | None = "sd1"
     config: str | None = None
 
     @property
@@ -103,6 +115,9 @@ class FakeLibrary:
 
     def checkpoints(self) -> list[FakeCheckpoint]:
         return list(self.entries)
+
+    def chosen(self, name: str | None) -> FakeCheckpoint:
+        return self.find(name or self.entries[0].name)
 
     def find(self, name: str) -> FakeCheckpoint:
         if name == "broken.safetensors":
@@ -164,31 +179,66 @@ class World:
         self.library = FakeLibrary(folder)
         self.requests: list[tuple[Generation, str]] = []
         self.scripted: list[tuple[str | None, list[Any]]] = []
+        self.ends: list[str] = []
+        self.actions: list[str] = []
+        self.trained: list[JsonObject] = []
+        self.store = Store(folder / "easel.sqlite")
+        self.history = History(self.store)
+        self.trash = Trash(self.history, folder / "trash")
+        self.tally, self.forbid_local = Tally(), True
         self.queue = Queue(
-            Store(folder / "easel.sqlite"),
+            self.store,
             {
                 "txt2img": self.painter,
                 "img2img": self.painter,
                 "extras": lambda job, control: self.desk.run(job, control),
                 "merge": lambda job, control: {"pictures": [], "checkpoint": job["custom_name"]},
+                "model": lambda job, control: self.actions.append(job["action"]) or {"pictures": []},
+                "training": self.train,
+                "interrogate": self.describe,
             },
+            on_ended=(self.tally.add,),
+            on_change=lambda: self.webhooks.wake(),
+        )
+        self.webhooks = Sender(
+            Webhooks(self.store),
+            tell=functools.partial(views.message, self.queue),
+            forbid_local=lambda: self.forbid_local,
         )
         catalog = builtin()
         options = registry(samplers=[row.name for row in catalog.samplers()])
+        paths = Paths.make(root=folder)
+        folders = Folders.of(self.flags, paths)
+        self.training = TrainingDesk(
+            library=self.library,
+            chosen=lambda: "tiny.safetensors",
+            folders={"embedding": folder / "embeddings", "hypernetwork": folder / "models" / "hypernetworks"},
+            data=folder,
+            templates=folder / "textual_inversion_templates",
+            runs=folder / "cache" / "training",
+            root=folder,
+            clear=lambda: None,
+            queue=lambda: self.queue,
+        )
         frozen = frozen_keys(
             options,
             everything=self.flags.freeze_settings,
             sections=self.flags.frozen_sections,
             keys=self.flags.frozen_settings,
         )
-        self.options = Options(options, folder / "config.json", frozen=frozen)
+        self.options = Options(options, folder / "config.json", frozen=frozen, guard=folders.check_settings)
         self.desk = ExtrasDesk(folder, self.options, self.queue)
         self.services = Services(
             flags=self.flags,
-            paths=Paths.make(root=folder),
+            paths=paths,
             options=self.options,
             library=self.library,
             queue=self.queue,
+            history=self.history,
+            trash=self.trash,
+            tally=self.tally,
+            webhooks=self.webhooks,
+            readiness=lambda: Readiness(engine=True, model=False),
             version="0.0.test",
             submit=self.submit,
             inputs=Inputs(folder / "inputs"),
@@ -210,6 +260,16 @@ class World:
             scripts=builtin_scripts(),
             networks=lambda: self.networks,
             embeddings=self.embeddings,
+            training=self.training,
+            describers=Describers(
+                blip=folder / "BLIP",
+                clip=folder / "CLIP",
+                tagger=(folder / "torch_deepdanbooru",),
+                lists=folder / "interrogate",
+                placement=lambda: device.choose(use_cpu=["all"]),
+            ),
+            end=self.ends.append,
+            startup={"total": 1.0, "records": {}},
         )
         self.networks = Networks(
             loras=[folder / "Lora"],
@@ -245,11 +305,21 @@ class World:
         builtin().find_sampler(request.sampler_name)
         if request.scheduler:
             builtin().find_scheduler(request.scheduler)
-        self.options.snapshot().overlay(request.override_settings)
+        now = self.options.snapshot()
+        self.services.folders.check_settings(request.override_settings, now, prefix="override_settings.")
+        now.overlay(request.override_settings)
         queued = self.queue.submit(request.kind, request.to_json(), id=id, owner=owner)
         self.requests.append((request, owner))
         self.scripted.append((script, list(arguments)))
         return queued
+
+    def train(self, job: JsonObject, control: Control) -> JsonObject:
+        """The training's process is left out; its request is kept."""
+        self.trained.append(job)
+        return {"pictures": [], "path": str(self.training.file(Training(**job["request"]))), "step": 1}
+
+    def describe(self, job: JsonObject, control: Control) -> JsonObject:
+        return {"pictures": [], "caption": f"a picture, says {job['model']}"}
 
     def embeddings(self) -> tuple[list[Embedding], list[Embedding]]:
         """Those for one text encoder fit."""
@@ -265,8 +335,10 @@ class World:
 
     def __enter__(self) -> World:
         self.queue.start()
+        self.webhooks.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.painter.gate.set()
         self.queue.stop(timeout=10)
+        self.webhooks.stop()

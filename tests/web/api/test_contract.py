@@ -13,37 +13,23 @@ from tests.web.api.fakes import World
 pytestmark = pytest.mark.reference
 
 FILE = Path(__file__).parents[4] / "shared" / "reference" / "sdapi-openapi.json"
-OPERATIONS = [
-    ("/sdapi/v1/txt2img", "post"),
-    ("/sdapi/v1/img2img", "post"),
-    ("/sdapi/v1/interrogate", "post"),
-    ("/sdapi/v1/progress", "get"),
-    ("/sdapi/v1/interrupt", "post"),
-    ("/sdapi/v1/skip", "post"),
-    ("/sdapi/v1/options", "get"),
-    ("/sdapi/v1/options", "post"),
-    ("/sdapi/v1/cmd-flags", "get"),
-    ("/sdapi/v1/samplers", "get"),
-    ("/sdapi/v1/schedulers", "get"),
-    ("/sdapi/v1/sd-models", "get"),
-    ("/sdapi/v1/refresh-checkpoints", "post"),
-    ("/sdapi/v1/sd-vae", "get"),
-    ("/sdapi/v1/refresh-vae", "post"),
-    ("/sdapi/v1/png-info", "post"),
-    ("/sdapi/v1/prompt-styles", "get"),
-    ("/sdapi/v1/hypernetworks", "get"),
-    ("/sdapi/v1/loras", "get"),
-    ("/sdapi/v1/refresh-loras", "post"),
-    ("/sdapi/v1/embeddings", "get"),
-    ("/sdapi/v1/refresh-embeddings", "post"),
-    ("/sdapi/v1/scripts", "get"),
-    ("/sdapi/v1/script-info", "get"),
-    ("/sdapi/v1/memory", "get"),
-    ("/internal/ping", "get"),
-    ("/internal/progress", "post"),
-]
+PREFIXES = ("/sdapi/", "/internal/", "/sd_extra_networks/")
+"""Whose paths are an interface; A1111's other paths are those of its Gradio."""
+ELSEWHERE = ("/sdapi/v1/extensions",)
+"""Served by an extension of the program, with tests of its own."""
+
+
+def _operations() -> list[tuple[str, str]]:
+    """Every (path, method) of A1111's file; none where it is not here."""
+    paths = json.loads(FILE.read_text(encoding="utf-8"))["paths"] if FILE.exists() else {}
+    ours = [path for path in paths if path.startswith(PREFIXES) and path not in ELSEWHERE]
+    return [(path, method) for path in ours for method in paths[path]]
+
+
+OPERATIONS = _operations()
 NOTES = {"infotext_explanation", "profiling_explanation", "sd_vae_explanation", "hypertile_explanation"}
 OWN = NOTES | {"settings_in_ui", "randn_source", "show_progress_type", "sd_model_checkpoint", "sd_checkpoint_hash"}
+OWN |= {"api_enable_requests"}  # off here: nobody asked for requests to other servers
 
 Spec = dict[str, Any]
 Shape = dict[str, tuple[Any, Any]]
@@ -101,6 +87,12 @@ def body(spec: Spec, part: Spec) -> Spec:
     return found
 
 
+def test_all_are_compared() -> None:
+    if not FILE.exists():
+        pytest.skip("A1111's OpenAPI file is not here")
+    assert len(OPERATIONS) >= 48
+
+
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_requests(theirs: Spec, ours: Spec, path: str, method: str) -> None:
     operation, expected = ours["paths"][path][method], theirs["paths"][path][method]
@@ -115,7 +107,7 @@ def test_requests(theirs: Spec, ours: Spec, path: str, method: str) -> None:
         mine = parameters[item["name"]]
         assert (mine["in"], mine.get("required", False)) == (item["in"], item["required"])
         assert mine["schema"].get("default") == item["schema"].get("default")
-        assert kind(ours, mine["schema"]) == kind(theirs, item["schema"])
+        assert kind(theirs, item["schema"]) in (None, kind(ours, mine["schema"]))  # A1111 leaves some untyped
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)

@@ -1,0 +1,117 @@
+"""Where others reach the server, a visitor names folders below the outputs only; the owner may open more."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from modules.core.errors import BadRequest
+from modules.core.paths import Paths
+from modules.settings.flags import parse
+from modules.web.security.exposure import reachable, warnings
+from modules.web.security.folders import Folders
+from tests.web.api.fakes import World
+
+ELSEWHERE = [
+    "/etc", "/", "..", "../x", "outputs/../..", "outputs/../config.json", "~/x", "/tmp/outputs", "log/../../x",
+    "models/Stable-diffusion", "extensions", "outputs2",
+]  # fmt: skip
+
+
+def folders(root: Path, *flags: str) -> Folders:
+    return Folders.of(parse(list(flags)), Paths.make(root=root))
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_elsewhere_is_refused_where_others_reach_it(tmp_path: Path, name: str) -> None:
+    folders(tmp_path).check(name, field="x")
+    for flag in (("--listen",), ("--share",), ("--server-name", "0.0.0.0")):
+        with pytest.raises(BadRequest, match="gradio-allowed-path") as caught:
+            folders(tmp_path, *flag).check(name, field="x")
+        assert caught.value.field == "x"
+
+
+@pytest.mark.parametrize("name", ["", " ", "outputs", "outputs/a/b", "log/images", "outputs/../outputs/x", "outputs/./x"])
+def test_below_the_outputs_all_is_well(tmp_path: Path, name: str) -> None:
+    folders(tmp_path, "--listen").check(name, field="x")
+    folders(tmp_path, "--listen").check(str(tmp_path / name) if name.strip() else name, field="x")
+
+
+def test_a_link_that_leads_out_is_followed_first(tmp_path: Path) -> None:
+    (tmp_path / "outputs").mkdir()
+    os.symlink("/etc", tmp_path / "outputs" / "inside")
+    with pytest.raises(BadRequest):
+        folders(tmp_path, "--listen").check("outputs/inside", field="x")
+
+
+def test_the_owner_opens_more(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    folders(tmp_path, "--listen", "--gradio-allowed-path", str(other)).check(str(other / "x"), field="x")
+
+
+@pytest.mark.parametrize("key", ["outdir_samples", "outdir_txt2img_samples", "outdir_save", "outdir_init_images"])
+def test_no_request_and_no_setting_writes_elsewhere(exposed: World, tmp_path: Path, key: str) -> None:
+    client, elsewhere = TestClient(exposed.app), str(tmp_path / "elsewhere")
+    answer = client.post("/sdapi/v1/options", json={key: elsewhere})
+    assert (answer.status_code, answer.json()["field"]) == (422, key)
+    assert exposed.options.snapshot()[key] != elsewhere
+    answer = client.post("/sdapi/v1/txt2img", json={"override_settings": {key: elsewhere}})
+    assert (answer.status_code, answer.json()["field"]) == (422, f"override_settings.{key}")
+    assert not exposed.requests
+    assert client.post("/sdapi/v1/options", json={key: "outputs/mine"}).status_code == 200
+
+
+def test_what_the_owner_set_may_be_sent_back(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"outdir_samples": "/srv/pictures"}', encoding="utf-8")
+    with World(tmp_path, "--listen") as world:
+        client = TestClient(world.app)
+        everything = client.get("/sdapi/v1/options").json()
+        assert everything["outdir_samples"] == "/srv/pictures"
+        assert client.post("/sdapi/v1/options", json=everything).status_code == 200
+
+
+def test_on_this_machine_alone_the_user_writes_where_they_like(client: TestClient, tmp_path: Path) -> None:
+    assert client.post("/sdapi/v1/options", json={"outdir_samples": str(tmp_path / "elsewhere")}).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["embedding", "hypernetwork"])
+def test_training_reads_no_other_folder(exposed: World, kind: str) -> None:
+    for field in ("data_root", "log_directory"):
+        body = {f"{kind}_name": "x", "data_root": "outputs", field: "/etc"}
+        answer = TestClient(exposed.app).post(f"/sdapi/v1/train/{kind}", json=body)
+        assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+class TestWarnings:
+    """Of a server that others reach and that asks for no login, at its start."""
+
+    @pytest.mark.parametrize(
+        ("flags", "doors"),
+        [
+            ("", 0),
+            ("--api", 0),
+            ("--listen", 1),
+            ("--listen --api", 2),
+            ("--share --api", 2),
+            ("--server-name 192.168.1.2 --api", 2),
+            ("--listen --api --gradio-auth a:b", 0),
+            ("--listen --api --api-auth a:b", 1),
+            ("--listen --api --api-auth a:b --gradio-auth a:b", 0),
+            ("--listen --nowebui", 1),
+            ("--listen --nowebui --api-auth a:b", 0),
+        ],
+    )
+    def test_name_each_open_door(self, flags: str, doors: int) -> None:
+        lines = warnings(parse(flags.split()))
+        assert sum(line.startswith("WARNING: everybody") for line in lines) == doors
+        assert (len(lines) > 2) == (doors > 0), "and stand between two rules"
+
+    def test_of_code_too(self) -> None:
+        assert any("--allow-code" in line for line in warnings(parse(["--listen", "--allow-code"])))
+
+    def test_share_is_reachable_though_it_listens_here(self) -> None:
+        assert reachable(parse(["--share"]))
+        assert not reachable(parse([]))
