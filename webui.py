@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 from modules.core.errors import EaselError
@@ -18,13 +19,21 @@ def main() -> int:
     from modules import app  # heavy, and not needed for --help or a mistyped flag
 
     try:
-        app.build(flags).serve()
+        again = app.build(flags).serve()
     except EaselError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
+    return restart() if again else 0
+
+
+def restart() -> int:
+    """Become a fresh process with the same flags -> its exit code, where the system cannot do that."""
+    command = [sys.executable, *sys.argv]
+    if os.name == "posix":
+        os.execv(command[0], command)
+    return subprocess.run(command, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -5,27 +5,36 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from modules.core.errors import EaselError, NotFound
+from modules.compat.floor import KIND as FLOOR
+from modules.compat.floor import Floor
+from modules.compat.guests import Guests
+from modules.core.errors import BadRequest, EaselError, NotFound
 from modules.core.paths import Paths
 from modules.core.store import Store
 from modules.core.types import JsonObject
-from modules.generate import postprocess_steps
+from modules.generate import describing_jobs, model_jobs, postprocess_steps
 from modules.generate.desk import Desk
 from modules.generate.extras import Extras
 from modules.generate.extras_jobs import KIND as EXTRAS
 from modules.generate.extras_jobs import Desk as ExtrasDesk
 from modules.generate.extras_jobs import ExtrasJobs, Upload
+from modules.generate.moments import Moments
+from modules.generate.postprocess import Captioner
 from modules.generate.request import Generation
+from modules.generate.scripts.axis_rows import builtin as builtin_axes
 from modules.generate.scripts.builtin import scripts as builtin_scripts
 from modules.generate.scripts.desk import KIND as SCRIPT
 from modules.generate.scripts.desk import Desk as ScriptDesk
@@ -36,22 +45,35 @@ from modules.jobs.cells import Cells
 from modules.jobs.history import History, Picture
 from modules.jobs.progress import Control
 from modules.jobs.queue import Queue
+from modules.jobs.tally import Tally
+from modules.jobs.trash import Trash
+from modules.jobs.webhooks import Webhooks
 from modules.jobs.worker import Runner
+from modules.loading.describers import Describers
 from modules.loading.faces import FaceRestorers
 from modules.loading.library import Library, no_checkpoint_message
 from modules.loading.upscale.catalog import Upscalers
 from modules.merging.jobs import KIND as MERGE
 from modules.merging.jobs import MergeDesk
-from modules.prompts.chunks import TextPolicy, counted
+from modules.networks.training_desk import KIND as TRAINING
+from modules.networks.training_desk import TrainingDesk
+from modules.plugins.desk import Extensions
+from modules.plugins.house import House
+from modules.prompts import counting, infotext, tokens
+from modules.prompts.chunks import NO_WORDS, TextPolicy, Word, Words
 from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import Catalog, builtin
 from modules.settings import builtin as settings_table
 from modules.settings.flags import Flags
 from modules.settings.options import Options, frozen_keys
 from modules.settings.version import VERSION
-from modules.web import api, server
+from modules.web import api, logs, server
+from modules.web.additions import Additions
+from modules.web.api.easel import views
 from modules.web.memory import memory
-from modules.web.services import Services
+from modules.web.security.folders import Folders
+from modules.web.services import Readiness, Services
+from modules.web.webhooks import Sender
 
 if TYPE_CHECKING:
     from modules.core.device import Placement
@@ -78,9 +100,11 @@ class App:
         self.paths.ensure()
         self.store = Store(self.paths.database)
         self.history = History(self.store)
+        self.trash = Trash(self.history, self.paths.data / "trash")
         self.catalog: Catalog = builtin()
         self.styles = StyleBook(self.paths.styles)
-        self.options = _options(flags, self.paths, self.catalog)
+        self.folders = Folders.of(flags, self.paths)
+        self.options = _options(flags, self.paths, self.catalog, self.folders)
         starting = [Path(flags.ckpt)] if flags.ckpt else []
         self.library = Library(
             self.paths.checkpoints,
@@ -97,20 +121,61 @@ class App:
         gfpgan = {"GFPGAN": Path(flags.gfpgan_model)} if flags.gfpgan_model else {}
         self.faces = FaceRestorers(self.paths.faces, self._placement, files=gfpgan)
         self.steps = postprocess_steps.builtin()
+        self.moments = Moments()
+        self.captioners: dict[str, Captioner] = {}
+        self.network_words: set[str] = set()
+        self.additions = Additions()
         self.extras = ExtrasJobs(self._extras_desk())
         self.menus = self._menus()
-        self.scripts = builtin_scripts(allow_code=flags.allow_code)
+        self.axes = builtin_axes()
+        self.scripts = builtin_scripts(self.axes, allow_code=flags.allow_code)
         self.desk = self._desk()
         self.script_desk = self._script_desk()
         self.merging = MergeDesk(
             library=self.library, folder=self.paths.checkpoints[-1], loras=lambda: self.studio.networks.loras
         )
-        work = {SCRIPT: self.script_desk.run, EXTRAS: self.extras.run, MERGE: self.merging.run}
+        self.training = self._training_desk()
+        self.describers = Describers(
+            blip=self.paths.models / "BLIP",
+            clip=Path(flags.clip_models_path or self.paths.models / "CLIP"),
+            tagger=(self.paths.models / "torch_deepdanbooru", self.paths.models / "deepbooru"),
+            lists=self.paths.data / "interrogate",
+            placement=lambda: self._placement("interrogate"),
+        )
+        self.floor = Floor()
+        work = {
+            SCRIPT: self.script_desk.run,
+            FLOOR: self.floor.run,
+            EXTRAS: self.extras.run,
+            MERGE: self.merging.run,
+            TRAINING: self.training.run,
+            model_jobs.KIND: model_jobs.runner(lambda: self.studio, self.options),
+            describing_jobs.KIND: describing_jobs.runner(self.describers, self.inputs, self.options, self._make_room),
+        }
         runners = {**self.desk.runners(), **work}
         tidied = {kind: self._tidied(runner) for kind, runner in runners.items()}
-        self.queue = Queue(self.store, tidied, on_pruned=self._forget)
+        self.tally = Tally()
+        self.queue = Queue(
+            self.store,
+            tidied,
+            on_pruned=self._forget,
+            on_ended=(self.tally.add,),
+            on_change=lambda: self.webhooks.wake(),
+        )
+        self.webhooks = Sender(
+            Webhooks(self.store),
+            tell=functools.partial(views.message, self.queue),
+            forbid_local=lambda: bool(self.options.snapshot()["api_forbid_local_requests"]),
+        )
+        self._warm = False
+        self.floor.open(self.queue)
+        self.extensions = self._extensions()
+        self.extensions.load_all()
+        self.startup: dict[str, Any] = {"total": 0.0, "records": {}}
+        self._stopper, self._again = server.Stopper(), False
         self.services = self._services()
         self.asgi = self._asgi()
+        self.extensions.opened(self.asgi)
         self._resting = False
 
     def start(self) -> None:
@@ -118,10 +183,12 @@ class App:
         self._choose_checkpoint()
         self._resting = False
         self.queue.start()
+        self.webhooks.start()
 
     def stop(self) -> None:
         """End the work and close the database."""
         self.rest()
+        self.extensions.close()
         self.store.close()
 
     def rest(self) -> None:
@@ -131,9 +198,10 @@ class App:
         if not self._resting:
             self._resting = True
             self.queue.stop(timeout=5)
+            self.webhooks.stop()
 
-    def serve(self) -> None:
-        """Answer requests until Ctrl-C. Raises EaselError where the address cannot be used."""
+    def serve(self) -> bool:
+        """Answer requests until Ctrl-C -> whether to start again. Raises EaselError where the address cannot be used."""
         listener = server.bind(self.flags)
         self.start()
         try:
@@ -144,9 +212,11 @@ class App:
                     listener,
                     ready=lambda: self._ready(server.address(self.flags, listener)),
                     ending=self.rest,
+                    stopper=self._stopper,
                 )
         finally:
             self.stop()
+        return self._again
 
     @property
     def studio(self) -> Studio:
@@ -158,7 +228,6 @@ class App:
 
     def _make_studio(self) -> Studio:
         from modules.core import device
-        from modules.generate.moments import Moments
         from modules.generate.studio import Studio
         from modules.loading.companions import Companions
         from modules.loading.shelf import Shelf
@@ -185,12 +254,13 @@ class App:
                 for_xl="medvram" if flags.medvram_sdxl and residency == "normal" else None,
                 companions=Companions(text=self.paths.text_encoders, vae=self.paths.vae),
             ),
-            moments=Moments(),
+            moments=self.moments,
             networks=Networks(
                 loras=self.paths.loras,
                 hypernetworks=self.paths.hypernetworks,
                 embeddings=self.paths.embeddings,
                 store=self.store,
+                others=self.network_words,
             ),
             styles=self.styles,
             tiny=TinyFiles(self.paths.models / "VAE-taesd"),
@@ -198,7 +268,29 @@ class App:
             faces=self.faces,
             inputs=self.inputs,
             version=VERSION,
+            asked=functools.partial(self.scripts.asked, self.menus),
         )
+
+    def _extensions(self) -> Extensions:
+        """What is in extensions/ of the repository and of the data folder; nothing is loaded yet."""
+        house = House(
+            moments=self.moments,
+            options=self.options,
+            catalog=self.catalog,
+            upscalers=self.upscalers,
+            scripts=self.scripts,
+            menus=self.menus,
+            axes=self.axes,
+            steps=self.steps,
+            captioners=self.captioners,
+            network_words=self.network_words,
+            studio=lambda: self.studio,
+            data=self.paths.data,
+            additions=self.additions,
+        )
+        shipped = self.paths.shipped_extensions
+        folders = (shipped, self.paths.extensions)
+        return Extensions(house, self.flags, folders, shipped=shipped, guests=Guests.open(self))
 
     def _placement(self, part: str) -> Placement:
         """Where "esrgan", "gfpgan", … compute: with everything else, unless --use-cpu names them."""
@@ -246,14 +338,47 @@ class App:
             data=self.paths.data,
             results=self.paths.results,
             inputs=self.inputs,
-            moments=lambda: self.studio.moments,
+            moments=lambda: self.moments,
             record=self._record_extras,
+            captioners=self.captioners,
         )
+
+    def _training_desk(self) -> TrainingDesk:
+        places = {"embedding": self.paths.embeddings[0], "hypernetwork": self.paths.hypernetworks[0]}
+        return TrainingDesk(
+            library=self.library,
+            chosen=lambda: self.options.snapshot()["sd_model_checkpoint"],
+            folders=places,
+            data=self.paths.data,
+            templates=Path(
+                self.flags.textual_inversion_templates_dir or self.paths.data / "textual_inversion_templates"
+            ),
+            runs=self.paths.data / "cache" / "training",
+            root=ROOT,
+            clear=lambda: self.studio.shelf.clear(),
+            queue=lambda: self.queue,
+            cpu="all" in self.flags.use_cpu,
+        )
+
+    def _make_room(self) -> None:
+        """With --medvram or --lowvram a describer does not share the memory with the model."""
+        if self.flags.medvram or self.flags.lowvram:
+            self.studio.shelf.clear()
+
+    def end(self, how: str) -> None:
+        """ "stop" or "restart" in order, or "kill" at once, a moment later so that the answer gets out."""
+        if how == "kill":
+            threading.Timer(0.2, os._exit, (0,)).start()
+            return
+        self._again = how == "restart"
+        self._stopper.stop()
 
     def submit_extras(
         self, request: Extras, uploads: Sequence[Upload] = (), *, id: str | None = None, owner: str = ""
     ) -> str:
         """Check postprocessing and its pictures and queue it -> job id. Raises BadRequest, NotFound."""
+        for field in ("input_dir", "output_dir"):
+            self.folders.check(getattr(request, field), field=field)
         return self.extras.submit(self.queue, request, uploads, id=id, owner=owner)
 
     def submit(
@@ -268,11 +393,17 @@ class App:
         """Check a request (and the script that is to carry it out), freeze today's options with it and queue it -> job
         id. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile.
         """
+        self.folders.check_settings(request.override_settings, self.options.snapshot(), prefix="override_settings.")
         asked = self.script_desk.asked(request, script, arguments) if script else self.desk.asked(request)
         if id is not None and self._has(id, asked):
             return id
         row = self.script_desk.row(request, script, arguments) if script else self.desk.row(request)
-        return self.queue.submit(SCRIPT if script else request.kind, row, id=id, owner=owner)
+        try:
+            return self.queue.submit(SCRIPT if script else request.kind, row, id=id, owner=owner)
+        except BadRequest:
+            if id is not None and self._has(id, asked):  # it came twice at once, and the other one was quicker
+                return id
+            raise
 
     def _has(self, id: str, asked: JsonObject) -> bool:
         """Whether this very request was queued under this id before: asking twice makes one job."""
@@ -313,6 +444,7 @@ class App:
             width=width,
             height=height,
             model=model,
+            sampler=str(infotext.parse(kept.infotext).get("Sampler", "")),
         )
         if kept.saved:
             self.history.add([picture])
@@ -333,6 +465,11 @@ class App:
             options=self.options,
             library=self.library,
             queue=self.queue,
+            history=self.history,
+            trash=self.trash,
+            tally=self.tally,
+            webhooks=self.webhooks,
+            readiness=lambda: Readiness(self._warm, self._studio is not None and self._studio.shelf.holds > 0),
             version=VERSION,
             submit=self.submit,
             scripts=self.scripts,
@@ -343,13 +480,24 @@ class App:
             steps=self.steps,
             faces=self.faces,
             memory=memory,
-            count_tokens=lambda text: counted(text, TextPolicy.of(self.options.snapshot())),
+            count_tokens=self._count_tokens,
             catalog=self.catalog,
             styles=self.styles,
             menus=self.menus,
             networks=lambda: self.studio.networks,
             embeddings=self._embeddings,
-            allowed_folders=(self.paths.outputs, self.paths.results, *map(Path, self.flags.gradio_allowed_path)),
+            training=self.training,
+            describers=self.describers,
+            end=self.end,
+            startup=self.startup,
+            additions=self.additions,
+            extensions=self.extensions.all,
+            allowed_folders=(
+                self.paths.outputs,
+                self.paths.results,
+                self.paths.data / "trash",
+                *map(Path, self.flags.gradio_allowed_path),
+            ),
         )
 
     def _menus(self) -> Menus:
@@ -379,6 +527,15 @@ class App:
         fitting = [each for each in found if each.misfit(widths) is None]
         return fitting, [each for each in found if each not in fitting]
 
+    def _count_tokens(self, text: str) -> tuple[int, int]:
+        """Room that a prompt takes; textual inversions count as soon as they can be looked at."""
+        options, words = self.options.snapshot(), NO_WORDS
+        if self._warm:
+            fitting = self._embeddings()[0]
+            words = Words(Word(each.name, tuple(tokens.encode(each.name)), each.count) for each in fitting)
+        comments_too = not options["enable_prompt_comments"]
+        return counting.room(text, TextPolicy.of(options), words, comments_too=comments_too)
+
     def _asgi(self) -> FastAPI:
         asgi: FastAPI = FastAPIOffline(title="Easel", version=VERSION, description="A1111's REST interface.")
         api.install(asgi, self.services)
@@ -398,6 +555,8 @@ class App:
             self.options.set({"sd_model_checkpoint": usable[0].title}, even_frozen=True)
 
     def _ready(self, where: str) -> None:
+        self.startup["total"] = round(time.time() - psutil.Process().create_time(), 3)
+        self.startup["records"] = {"start of the program until it answers": self.startup["total"]}
         server.announce(self.flags, where)
         if not self.library.checkpoints():
             print(no_checkpoint_message(self.paths.checkpoints), flush=True)
@@ -410,15 +569,14 @@ class App:
         try:
             _ = self.studio
             loader.import_libraries()
+            self._warm = True
         except EaselError as error:
             log.error("%s", error)
 
 
 def build(flags: Flags) -> App:
     """The program for these flags. Raises EaselError where folders cannot be used."""
-    logging.basicConfig(level=flags.loglevel or "INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("httpx", "httpcore", "asyncio", "diffusers", "transformers"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logs.configure(flags.loglevel, flags.log_format)
     return App(flags)
 
 
@@ -448,14 +606,14 @@ def _paths(flags: Flags) -> Paths:
     )
 
 
-def _options(flags: Flags, paths: Paths, catalog: Catalog) -> Options:
+def _options(flags: Flags, paths: Paths, catalog: Catalog, folders: Folders) -> Options:
     registry = settings_table.registry(
         samplers=[row.name for row in catalog.samplers()], schedulers=[row.label for row in catalog.schedulers()]
     )
     frozen = frozen_keys(
         registry, everything=flags.freeze_settings, sections=flags.frozen_sections, keys=flags.frozen_settings
     )
-    return Options(registry, paths.config, frozen=frozen)
+    return Options(registry, paths.config, frozen=frozen, guard=folders.check_settings)
 
 
 def _trim(folder: Path, keep: int) -> None:

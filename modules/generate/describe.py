@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modules.core.types import JsonObject
-from modules.generate import hires_plan
+from modules.generate import hires_plan, token_merging
 from modules.generate.plan import Plan
 from modules.loading import storage
 from modules.prompts import infotext
@@ -20,6 +20,10 @@ def text_of(plan: Plan, index: int, extra: Mapping[str, Any]) -> str:
     given = {**plan.opening, **extra}
     if plan.hires:
         given |= hires_plan.told_words(plan.hires, index, plan.prompts[index], plan.negative_prompts[index])
+    for tell in plan.tellers:
+        given |= tell(plan, index)
+    prompt = given.pop("Prompt", plan.prompts[index])
+    negative_prompt = given.pop("Negative prompt", plan.negative_prompts[index])
     fields: dict[str, Any] = {
         "Steps": request.steps,
         "Sampler": plan.sampler.name,
@@ -41,13 +45,15 @@ def text_of(plan: Plan, index: int, extra: Mapping[str, Any]) -> str:
         "Conditional mask weight": options["inpainting_mask_weight"] if plan.shows_mask else None,
         "Clip skip": plan.text.skip if plan.text.skip > 1 else None,
         "ENSD": _noise_seed_delta(plan),
+        "Token merging ratio": token_merging.ratio(plan) or None,
+        "Token merging ratio hr": (token_merging.ratio(plan, again=True) or None) if plan.hires else None,
         "Init image hash": plan.picture_hash,
         "RNG": options["randn_source"] if options["randn_source"] != "GPU" else None,
         "Tiling": True if plan.tiling else None,
         **given,
         "Version": f"Easel {plan.version}" if options["add_version_to_infotext"] else None,
     }
-    return infotext.write(plan.prompts[index], plan.negative_prompts[index], fields)
+    return infotext.write(prompt, negative_prompt, fields)
 
 
 def _noise_seed_delta(plan: Plan) -> int | None:

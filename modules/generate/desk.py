@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from modules.generate.save import Kept
     from modules.generate.studio import Studio
     from modules.jobs.progress import Control
-
-log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,7 +98,6 @@ class Desk:
         finally:
             self.upscalers.release()  # once a job, not a batch; the next may need its memory
         seconds = time.perf_counter() - started
-        log.info("Job %s: %d pictures in %.2f s.", id, len(result["pictures"]), seconds)
         return {**result, "seconds": seconds}
 
     def runners(self) -> dict[str, Callable[[JsonObject, Control], JsonObject]]:

@@ -9,7 +9,7 @@ from typing import Any
 from modules.generate.moments import Moments, NetworksApplied
 from modules.generate.plan import Plan
 from modules.loading.loader import Model
-from modules.networks.apply import Networks, Reading
+from modules.networks.apply import How, Networks, Reading
 from modules.prompts import editing, network_tags
 
 
@@ -45,15 +45,15 @@ def equip(networks: Networks, moments: Moments, model: Model, work: Plan, batch:
     split = [network_tags.split(prompt) for prompt in work.prompts[part]]
     prompts, tags = [text for text, _ in split], split[0][1]
     model.residency.use("text")
-    applied = networks.apply(model, tags)
-    event = NetworksApplied(plan=work, index=index, prompts=prompts, tags=tags)
+    applied = networks.apply(model, tags, How.of(work.options))
+    event = NetworksApplied(plan=work, index=index, prompts=prompts, tags=tags, model=model)
     moments.networks_applied.fire(event)
     subprompts = [text for prompt in event.prompts for text, _ in editing.subprompts(prompt)]
     facts = networks.facts(applied, subprompts, work.negative_prompts[part], Reading.of(work.options))
     told = dataclasses.replace(
-        work,
-        extra=_in_front(facts.infotext, work.extra),
-        notes=tuple(dict.fromkeys((*work.notes, *facts.notes))),
+        event.plan,
+        extra=_in_front(facts.infotext, event.plan.extra),
+        notes=tuple(dict.fromkeys((*event.plan.notes, *facts.notes))),
     )
     return Equipped(told, tuple(event.prompts))
 
@@ -61,7 +61,7 @@ def equip(networks: Networks, moments: Moments, model: Model, work: Plan, batch:
 def equip_also(networks: Networks, model: Model, work: Plan, batch: range) -> None:
     """Put the networks of a batch on another model that works on it; what does not fit is left out."""
     model.residency.use("text")
-    networks.apply(model, network_tags.split(work.prompts[batch.start])[1])
+    networks.apply(model, network_tags.split(work.prompts[batch.start])[1], How.of(work.options))
 
 
 def _in_front(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:

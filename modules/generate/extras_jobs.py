@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from modules.loading.faces import FaceRestorers
     from modules.loading.upscale.catalog import Upscalers
 
-log = logging.getLogger(__name__)
 
 KIND = "extras"
 
@@ -101,7 +99,6 @@ class ExtrasJobs:
             desk.upscalers.release()
             desk.faces.release()
         seconds = time.perf_counter() - started
-        log.info("Job %s: %d pictures in %.2f s.", id, len(result["pictures"]), seconds)
         return {**result, "seconds": seconds}
 
     def _load(self, key: str) -> bytes:

@@ -186,14 +186,14 @@ class GuidedDenoiser:
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """x (B, C, H, W), sigma () -> guided guess of the clean latent (B, C, H, W)."""
-        conditioning = self._current()
+        conditioning, rows = self._current(), None
         if self._moments.model_called:
             called = ModelCalled(x=x, sigma=sigma, conditioning=conditioning, call=self._call)
             self._moments.model_called.fire(called)
-            x, conditioning = called.x, called.conditioning
+            x, sigma, conditioning, rows = called.x, called.sigma, called.conditioning, called.rows
         alone = self._leaves_out_negative(sigma, conditioning)
         self._call += 1
-        positive, negative = self._both(x, sigma, conditioning, alone=alone)
+        positive, negative = self._both(x, sigma, conditioning, rows, alone=alone)
         if self._moments.model_answered:
             answered = ModelAnswered(x=x, sigma=sigma, positive=positive, negative=negative)
             self._moments.model_answered.fire(answered)
@@ -223,10 +223,12 @@ class GuidedDenoiser:
         return conditioning.padded(way)
 
     def _both(
-        self, x: Tensor, sigma: Tensor, conditioning: Conditioning, *, alone: bool
+        self, x: Tensor, sigma: Tensor, conditioning: Conditioning, rows: Tensor | None, *, alone: bool
     ) -> tuple[Tensor, Tensor | None]:
         positive, negative = conditioning.positive, conditioning.negative
         repeated = x if len(conditioning.owners) == len(x) else x[list(conditioning.owners)]
+        if rows is not None:
+            repeated, x = rows[: len(repeated)], rows[len(repeated) :]
         if alone:
             return self._predict(repeated, sigma, positive), None
         if self._policy.together and positive.context.shape[1] == negative.context.shape[1]:

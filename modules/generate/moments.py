@@ -61,6 +61,7 @@ class NetworksApplied:
     index: int
     prompts: list[str]
     tags: tuple[Tag, ...]
+    model: Model
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -101,12 +102,17 @@ class ExtraNoise:
 
 @dataclasses.dataclass(kw_only=True)
 class ModelCalled:
-    """The model is about to be asked about x (B, C, H, W) at sigma (). [on_cfg_denoiser]"""
+    """The model is about to be asked about x (B, C, H, W) at sigma (). [on_cfg_denoiser]
+
+    A listener that wants another picture for each prompt sets rows (P + B, C, H, W): those of the P prompts, then those
+    of the negative ones.
+    """
 
     x: Tensor
     sigma: Tensor
     conditioning: Conditioning
     call: int
+    rows: Tensor | None = None
 
 
 @dataclasses.dataclass(kw_only=True)

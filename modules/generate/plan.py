@@ -8,9 +8,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from modules.core.errors import BadRequest
 from modules.core.noise import MAX_SEED, Seeds
@@ -33,6 +33,10 @@ RANDOM_SEEDS = 4294967294
 """Random seeds are below this, as in A1111, so that they fit its 32-bit fields."""
 
 
+Teller: TypeAlias = "Callable[[Plan, int], Mapping[str, Any]]"
+"""(plan, index of a picture) -> facts for its infotext; "Prompt" and "Negative prompt" take the place of the plan's."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything that is known before work starts. Tuples have one entry a picture, over all batches.
@@ -43,7 +47,8 @@ class Plan:
     inpainting model, which is shown what may change; picture_hash: of the last picture given, where those are saved;
     image_scale: how closely a model that edits pictures keeps to the one given. restorer: of faces, if any. hires: the
     second pass, if there is one to come; in the plan of a second pass earlier_calls are the model calls of the first,
-    and scene is the size (width, height) that a model is told where it is not the picture's.
+    and scene is the size (width, height) that a model is told where it is not the picture's. tellers: asked for facts
+    when a picture's infotext is written.
     """
 
     request: Generation
@@ -80,6 +85,7 @@ class Plan:
     earlier_calls: int | None = None
     scene: tuple[int, int] | None = None
     refiner: Refiner | None = None
+    tellers: tuple[Teller, ...] = ()
 
     @property
     def models(self) -> int:

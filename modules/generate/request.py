@@ -16,7 +16,8 @@ class Generation:
 
     steps 1..10000; width, height in pixels, multiples of 8, 64..; cfg_scale >= 1 usual; seed and subseed -1 = random;
     subseed_strength 0..1; batch_size pictures at once, n_iter times. tiling: opposite edges fit together.
-    refiner_checkpoint takes over when refiner_switch_at (0..1) of sampling is done.
+    refiner_checkpoint takes over when refiner_switch_at (0..1) of sampling is done. extension_args: name of an
+    always-on script in lower case -> its arguments in order, as they came under `alwayson_scripts`.
     """
 
     kind: ClassVar[str] = ""
@@ -51,6 +52,7 @@ class Generation:
     do_not_save_samples: bool = False
     do_not_save_grid: bool = False
     override_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    extension_args: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """The request as plain JSON; `of_json` is its inverse."""
@@ -107,8 +109,8 @@ class Img2Img(Generation):
     pixels; mask_round: only black and white reach the latents. inpainting_fill: what the masked part begins as
     (0 colours around it, 1 the picture, 2 noise, 3 nothing); inpaint_full_res: the masked part alone is worked on, at
     full size, with inpaint_full_res_padding pixels around it; inpainting_mask_invert: black may change instead;
-    latent_mask takes the mask's place in the latents. soft_inpainting: the six numbers of `generate.soft`, () = off.
-    image_cfg_scale: how closely instruct-pix2pix keeps to the picture.
+    latent_mask takes the mask's place in the latents. image_cfg_scale: how closely instruct-pix2pix keeps to the
+    picture.
     """
 
     kind: ClassVar[str] = "img2img"
@@ -127,7 +129,6 @@ class Img2Img(Generation):
     inpainting_mask_invert: int = 0
     initial_noise_multiplier: float | None = None
     latent_mask: str | None = None
-    soft_inpainting: tuple[float, ...] = ()
 
     @property
     def mask_blur(self) -> int | None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from modules.core.errors import EaselError
 from modules.core.types import JsonObject
 from modules.generate import (
+    attending,
     equip,
     hires,
     hires_plan,
@@ -24,7 +25,7 @@ from modules.generate import (
     program,
     restoring,
     sampling,
-    soft,
+    token_merging,
 )
 from modules.generate.guidance import Program
 from modules.generate.handoff import Read
@@ -37,6 +38,7 @@ from modules.generate.studio import Control, Studio
 from modules.generate.thrift import Thrift
 from modules.loading.loader import Model
 from modules.loading.vae import to_image
+from modules.settings.options import Snapshot
 
 
 def make(studio: Studio, request: Generation, options: Mapping[str, Any], control: Control, album: Album) -> JsonObject:
@@ -44,14 +46,15 @@ def make(studio: Studio, request: Generation, options: Mapping[str, Any], contro
 
     Interrupted work keeps what is there. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile, EaselError.
     """
-    studio = soft.listening(studio, request)
+    studio = attending.attended(studio, request)
+    album = album.heard_by(studio.moments)
     work = hypertiled.told(_planned(studio, request, options))
     control.text("Loading the model")
     model = studio.model(work, others=work.models - 1)
     control.text("")
     control.begin(batches=work.request.n_iter, steps=hires.steps(work))
     thrift = Thrift(work)
-    with torch.inference_mode(), hypertiled.cut(studio, work) as studio:
+    with torch.inference_mode(), hypertiled.cut(studio, work) as studio, token_merging.merged(studio, work) as studio:
         work, start = img2img.begun(studio, model, work, album.add_input)
         for batch in thrift.batches():
             if control.interrupted:
@@ -121,6 +124,8 @@ def _kept(studio: Studio, work: Plan, start: Start, number: int, picture: Tensor
 def _planned(studio: Studio, request: Generation, options: Mapping[str, Any]) -> Plan:
     planning = moments.Planning(request=request)
     studio.moments.planning.fire(planning)
+    if planning.request.override_settings != request.override_settings and isinstance(options, Snapshot):
+        options = options.overlay(planning.request.override_settings)
     work = plan.make(
         planning.request,
         options,
@@ -162,7 +167,7 @@ def _starting(studio: Studio, work: Plan, index: int, batch: range) -> Plan:
         return (*whole[: batch.start], *new, *whole[batch.stop :])
 
     changed = dataclasses.replace(
-        work,
+        event.plan,
         prompts=spliced(work.prompts, event.prompts),
         negative_prompts=spliced(work.negative_prompts, event.negative_prompts),
         seeds=spliced(work.seeds, event.seeds),

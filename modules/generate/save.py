@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -60,6 +61,12 @@ class Album:
         self._images: list[Image.Image] = []
         self._kept: list[Kept] = []
         self._extra: Mapping[str, Any] = {}
+
+    def heard_by(self, moments: Moments) -> Album:
+        """This album, with others listening to what it saves."""
+        heard = copy.copy(self)
+        heard._moments = moments
+        return heard
 
     def add(self, plan: Plan, index: int, image: Image.Image, extra: Mapping[str, Any], *, complete: bool) -> None:
         """Keep picture `index` of the plan; extra: its facts for the infotext; complete: it was sampled to the end.

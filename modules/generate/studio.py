@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from PIL import Image
 
 from modules.generate.moments import Moments
 from modules.generate.plan import Plan
+from modules.generate.scripts.registry import Asked
 from modules.imaging.inputs import Inputs
 from modules.loading import storage, vae
 from modules.loading.faces import FaceRestorers
@@ -23,6 +24,9 @@ from modules.loading.upscale.catalog import Upscalers
 from modules.networks.apply import Networks
 from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import Catalog
+
+Asks: TypeAlias = Callable[[str, Mapping[str, Any]], Sequence[Asked]]
+"""(kind of a request, its extension_args) -> the always-on scripts that take part."""
 
 
 class Control(Protocol):
@@ -42,7 +46,7 @@ class Control(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Studio:
-    """What making pictures needs from the rest of the house."""
+    """What making pictures needs from the rest of the house. asked: which always-on scripts a request brings."""
 
     library: Library
     catalog: Catalog
@@ -56,6 +60,7 @@ class Studio:
     inputs: Inputs
     version: str
     clock: Callable[[], datetime] = datetime.now
+    asked: Asks = lambda kind, given: ()
 
     def model(self, work: Plan, *, others: int = 0) -> Model:
         """The model of a plan with its VAE, tiling or not, loaded if need be; at least `others` more stay in memory.

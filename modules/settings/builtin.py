@@ -37,6 +37,7 @@ s_min_uncond batch_cond_uncond pad_cond_uncond pad_cond_uncond_v0 s_min_uncond_a
 sdxl_clip_l_skip sdxl_crop_top sdxl_crop_left sdxl_refiner_low_aesthetic_score sdxl_refiner_high_aesthetic_score
 hires_fix_refiner_pass refiner_switch_by_sample_steps
 sd_lora sd_hypernetwork extra_networks_default_multiplier
+lora_functional lora_in_memory_limit lora_not_found_warning_console
 lora_add_hashes_to_infotext lora_bundled_ti_to_infotext textual_inversion_add_hashes_to_infotext
 add_model_name_to_info add_model_hash_to_info add_version_to_infotext infotext_skip_pasting
 auto_backcompat disable_weights_auto_swap
@@ -46,11 +47,19 @@ ESRGAN_tile ESRGAN_tile_overlap DAT_tile DAT_tile_overlap SWIN_tile SWIN_tile_ov
 face_restoration face_restoration_model code_former_weight face_restoration_unload save_images_before_face_restoration
 outdir_extras_samples use_original_name_batch use_upscaler_name_as_suffix postprocessing_disable_in_extras
 postprocessing_operation_order postprocessing_existing_caption_action
+token_merging_ratio token_merging_ratio_img2img token_merging_ratio_hr
 hypertile_enable_unet hypertile_enable_unet_secondpass hypertile_max_depth_unet hypertile_max_tile_unet
 hypertile_swap_size_unet hypertile_enable_vae hypertile_max_depth_vae hypertile_max_tile_vae hypertile_swap_size_vae
 font grid_text_active_color grid_text_inactive_color img_max_size_mp
 outdir_save img2img_batch_show_results_limit
 return_grid do_not_show_images show_progress_in_title send_seed send_size quicksettings_list gradio_theme
+localization hidden_tabs ui_tab_order
+keyedit_precision_attention keyedit_precision_extra keyedit_delimiters keyedit_delimiters_whitespace keyedit_move
+disable_token_counters include_styles_into_token_counters
+extra_networks_show_hidden_directories extra_networks_hidden_models extra_networks_card_width
+extra_networks_card_height extra_networks_card_text_scale extra_networks_card_show_desc
+extra_networks_card_order_field extra_networks_card_order extra_networks_tree_view_default_enabled
+extra_networks_add_text_separator
 """
 WORKS = frozenset(_WORKS.split())
 OWN = frozenset({"distilled_cfg_scale"})
@@ -154,6 +163,14 @@ HELP = {
     "sd_lora": "The name of a LoRA file that every prompt gets which does not name it.",
     "sd_hypernetwork": "The name of a hypernetwork file that every prompt gets which does not name it.",
     "extra_networks_default_multiplier": "The strength of those two.",
+    "token_merging_ratio": "The share of tokens that are merged in self-attention: faster for large pictures, and they"
+    " change. 0 is off.",
+    "token_merging_ratio_img2img": "The same for img2img; 0 takes that above.",
+    "token_merging_ratio_hr": "The same for the second pass of hires fix; 0 takes that above.",
+    "lora_functional": "LoRAs are added while each layer computes, not merged into its weights: slower. Weights in"
+    " 8 bits are always treated so.",
+    "lora_in_memory_limit": "Files kept in memory beside those in use, so that going back to them is quick.",
+    "lora_not_found_warning_console": "What is left out of a prompt is told beside the picture in any case.",
     "lora_bundled_ti_to_infotext": "For textual inversions inside a LoRA file, the LoRA's name.",
     "outdir_samples": "A path, absolute or inside the data folder; one folder for everything instead of one a tab.",
     "outdir_grids": "A path, absolute or inside the data folder.",

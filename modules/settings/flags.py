@@ -21,7 +21,8 @@ from modules.settings.version import VERSION
 ROOT: Final = Path(__file__).resolve().parents[2]
 LEVELS: Final = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 SECRETS: Final = ("api_auth", "gradio_auth", "ngrok")
-NEW: Final = ("bf16", "setup_only", "exit", "notes", "api_users", "page_users")
+FORMATS: Final = ("text", "json")
+NEW: Final = ("bf16", "allowed_hosts", "log_format", "setup_only", "exit", "notes", "api_users", "page_users")
 
 ATTENTION = "torch's own scaled-dot-product attention is always used"
 LATER = "Easel does not have this part yet"
@@ -57,6 +58,10 @@ class Flags:
     swinir_models_path: str | None = folder("one more folder of SwinIR upscalers", published="{models}/SwinIR")
     gfpgan_models_path: str | None = folder("one more folder of GFPGAN", published="{models}/GFPGAN")
     gfpgan_model: str | None = folder("file of GFPGAN")
+    clip_models_path: str | None = folder("folder of CLIP models that describe pictures, instead of models/CLIP")
+    textual_inversion_templates_dir: str | None = folder(
+        "folder of captions for training", published="{root}/textual_inversion_templates"
+    )
     codeformer_models_path: str | None = folder("one more folder of CodeFormer", published="{models}/Codeformer")
     ui_settings_file: str | None = folder("file of the settings", published="{data}/config.json")
     ui_config_file: str | None = folder("file of the page's own defaults", published="{data}/ui-config.json")
@@ -72,6 +77,7 @@ class Flags:
     api: bool = switch("serve the API as well as the page")
     nowebui: bool = switch("serve the API only")
     allow_code: bool = switch("allow the custom code script: whoever reaches the page or the API runs Python here")
+    api_server_stop: bool = switch("API routes that stop, kill and restart the server")
     api_auth: str | None = text('logins for the API: "user:password", several with commas', secret=True)
     gradio_auth: str | None = text('logins for the page: "user:password", several with commas', secret=True)
     gradio_auth_path: str | None = folder("file of logins for the page, one a line or with commas")
@@ -80,6 +86,7 @@ class Flags:
     tls_keyfile: str | None = folder("private key for https; needs --tls-certfile")
     tls_certfile: str | None = folder("certificate for https; needs --tls-keyfile")
     subpath: str | None = text("path below which a reverse proxy serves the page")
+    allowed_hosts: str | None = text("host names, with commas, by which a reverse proxy or your DNS calls this server")
     timeout_keep_alive: int = number("seconds an idle connection is kept", 30)
     gradio_allowed_path: tuple[str, ...] = several(
         "one more folder whose files the page may show", published="{data}", action="append", type=absolute
@@ -98,6 +105,7 @@ class Flags:
     no_hashing: bool = switch("do not compute checkpoints' sha256")
     disable_all_extensions: bool = switch("load no extension")
     disable_extra_extensions: bool = switch("load built-in extensions only")
+    log_format: str = text("how it is logged: a line for a person, or a JSON object", default="text", choices=FORMATS)
     loglevel: str | None = text("how much is logged: " + ", ".join(LEVELS), type=str.upper, choices=LEVELS)
 
     # --- the device
@@ -126,14 +134,10 @@ class Flags:
     update_check: bool = switch("look for a newer version at the start", note="Easel asks no server unless told to")
     dump_sysinfo: bool = switch("write a report on the system and exit", note=LATER)
     medvram_sdxl: bool = switch("--medvram for SDXL models only")
-    textual_inversion_templates_dir: str | None = folder(
-        "folder of training templates", published="{root}/textual_inversion_templates", note=LATER
-    )
     localizations_dir: str | None = folder("folder of translations", published="{root}/localizations", note=LATER)
     enable_insecure_extension_access: bool = switch("allow installing extensions over the network", note=LATER)
     gfpgan_dir: str | None = folder("folder of GFPGAN", published="./GFPGAN", note="use --gfpgan-models-path")
     ldsr_models_path: str | None = folder("folder of LDSR", published="{models}/LDSR", note="Easel has no LDSR")
-    clip_models_path: str | None = folder("folder of CLIP models for the interrogator", note=LATER)
     lyco_dir_backcompat: str | None = folder("folder of LyCORIS files", published="{models}/LyCORIS", note=LATER)
     hide_ui_dir_config: bool = switch("hide folder settings on the page", note=LATER)
     use_textbox_seed: bool = switch("a text box for the seed", note=LATER)
@@ -141,7 +145,6 @@ class Flags:
     enable_console_prompts: bool = switch("print prompts in the console", note=LATER)
     api_log: bool = switch("log every API request", note=LATER)
     add_stop_route: bool = switch("a route that stops the server", note=LATER)
-    api_server_stop: bool = switch("API routes that stop, kill and restart the server", note=LATER)
     no_prompt_history: bool = switch("keep no prompt history", note=LATER)
     disable_nan_check: bool = switch("do not check pictures for NaN", note=LATER)
     log_startup: bool = switch("print how long each part of the start took", note=LATER)

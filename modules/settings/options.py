@@ -194,11 +194,12 @@ _CHECKS: dict[str, Callable[[Option, object], Any]] = {
 
 
 class Registry:
-    """The options that exist, in the order of the Settings page. Extensions add theirs while the program starts."""
+    """The options that exist, in the order of the Settings page; extensions add theirs. changes counts up with each."""
 
     def __init__(self) -> None:
         self._options: dict[str, Option] = {}
         self._titles: dict[str, str] = {}
+        self.changes = 0
 
     def add(self, option: Option, *, title: str = "") -> None:
         """Make an option known; `title` names its section on the page. A key that exists raises ValueError."""
@@ -207,6 +208,14 @@ class Registry:
         if title:
             self._titles[option.section] = title
         self._options = {**self._options, option.key: option}
+        self.changes += 1
+
+    def remove(self, key: str) -> None:
+        """Forget an option (its extension is unloaded); a value in the file stays there. One that is not there is
+        no error.
+        """
+        self._options = {known: option for known, option in self._options.items() if known != key}
+        self.changes += 1
 
     def __getitem__(self, key: str) -> Option:
         return self._options[key]
@@ -285,30 +294,38 @@ class Snapshot(Mapping[str, Any]):
         return {key: self[key] for key in self if self[key] != self._registry[key].default}
 
 
+Guard: TypeAlias = "Callable[[Mapping[str, Any], Mapping[str, Any]], None]"
+"""(changes, the values now) -> None. Raises BadRequest."""
+
+
 class Options:
     """The kept settings: one JSON file in A1111's form (key -> value), read once, replaced whole at every change.
 
     `snapshot()` takes no lock and never waits for a writer.
     """
 
-    def __init__(self, registry: Registry, path: Path, *, frozen: Collection[str] = ()) -> None:
+    def __init__(
+        self, registry: Registry, path: Path, *, frozen: Collection[str] = (), guard: Guard = lambda changes, now: None
+    ) -> None:
         """Reads `path` if it is there; a file that is no JSON object is moved aside. Raises EaselError if unreadable.
 
-        frozen: keys that `set` refuses to change (see `frozen_keys`).
+        frozen: keys that `set` refuses to change (see `frozen_keys`); guard: raises for values that no visitor may set.
         """
         self.registry = registry
         self.path = path
         self.frozen = frozenset(frozen)
+        self._guard = guard
         self._lock = threading.Lock()
         self._listeners: tuple[Callable[[list[str]], None], ...] = ()
         self._stored = _read(path)
-        self._known: set[str] = set()
+        self._known: dict[str, Option] = {}
+        self._seen = -1
         self._snapshot = Snapshot(registry)
         self._adopt()
 
     def snapshot(self) -> Snapshot:
         """The values now."""
-        if len(self._known) != len(self.registry):
+        if self._seen != self.registry.changes:
             with self._lock:
                 self._adopt()
         return self._snapshot
@@ -327,6 +344,7 @@ class Options:
             changed = [key for key, value in values.items() if before[key] != value]
             if not even_frozen:
                 self._refuse_frozen(changed)
+                self._guard(values, before)
             stored = {**self._stored, **values}
             if stored != self._stored:
                 write_atomically(self.path, _encode(stored))
@@ -348,10 +366,13 @@ class Options:
         return remove
 
     def _adopt(self) -> None:
-        """Take from the file what became known since: at the start, and when an extension adds its options."""
-        new = [key for key in self.registry if key not in self._known]
-        if not new:
+        """Take from the file what became known since: at the start, and when an extension adds its options; forget what is gone."""
+        if self._seen == self.registry.changes:
             return
+        self._seen = self.registry.changes
+        there = {option.key: option for option in self.registry.options()}
+        gone = [key for key, option in self._known.items() if there.get(key) is not option]
+        new = [key for key, option in there.items() if self._known.get(key) is not option]
         values = {}
         for key in new:
             if key in self._stored:
@@ -359,8 +380,8 @@ class Options:
                     values[key] = self.registry.check(key, self._stored[key])
                 except BadRequest as error:
                     log.warning("%s: %s The default is used.", self.path.name, error)
-        self._snapshot = Snapshot(self.registry, {**self._snapshot._values, **values})
-        self._known.update(new)
+        self._snapshot = Snapshot(self.registry, {**self._snapshot.without(gone)._values, **values})
+        self._known = there
 
     def _refuse_frozen(self, changed: Iterable[str]) -> None:
         for key in changed:

@@ -343,7 +343,7 @@ SECTIONS: dict[tuple[str, str], tuple[Row, ...]] = {
         _bool("enable_reloading_ui_scripts", False, "Reload UI scripts when using Reload UI option"),
     ),
     ("API", "API"): (
-        _bool("api_enable_requests", True, "Allow http:// and https:// URLs for input images in API"),
+        _bool("api_enable_requests", False, "Allow http:// and https:// URLs for input images in API"),
         _bool("api_forbid_local_requests", True, "Forbid URLs to local resources"),
         _text("api_useragent", "", "User agent for requests"),
     ),

@@ -175,6 +175,18 @@ def fold(vae: AutoencoderKL, mean: Tensor, deviation: Tensor) -> None:
     after.weight /= factor.reshape(1, -1, 1, 1)
 
 
+def colours(latents: Tensor, pictures: Tensor) -> Tensor:
+    """Least squares from latents (n, C, h, w) to the mean colours in -1..1 of their areas of uint8 (n, H, W, 3).
+
+    -> (C + 1, 3): a row for each channel, and what is added.
+    """
+    side = pictures.shape[1] // latents.shape[2]
+    areas = functional.avg_pool2d(pixels(pictures), side).permute(0, 2, 3, 1).reshape(-1, 3)
+    told = latents.permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
+    told = torch.cat([told, torch.ones(len(told), 1)], dim=1)
+    return torch.linalg.lstsq(told, areas).solution
+
+
 def statistics(latents: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each channel of (n, C, h, w)."""
     flat = latents.transpose(0, 1).flatten(1)

@@ -9,13 +9,10 @@ import torch
 from modules.core import device as devices
 from modules.core.device import Placement
 from modules.core.errors import BadRequest, NotFound
-from modules.loading import loader, opening
+from modules.loading import families, loader, opening
 from modules.loading.library import Checkpoint
 from modules.loading.residency import Residency
 from modules.training.sampling import Parts
-
-NATIVE = "easel.native_size"
-"""Where our files say how large their pictures are; SD1's own are 512."""
 
 
 def device_of(*, cpu: bool) -> torch.device:
@@ -32,5 +29,5 @@ def parts_of(path: Path, *, cpu: bool = False) -> Parts:
     model = loader.load(Checkpoint(path=path, name=path.name), placement, Residency("normal", device))
     if model.family.id != "sd1" or model.variant:
         raise BadRequest(f"{path.name}: {model.family.title} cannot be trained; take a plain Stable Diffusion 1.")
-    size = int(opening.header(path).metadata.get(NATIVE, 512))
+    size = families.native_size(opening.header(path))
     return Parts(unet=model.unet, vae=model.vae.network, tower=model.text.towers["text"], size=size)

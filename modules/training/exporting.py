@@ -42,14 +42,14 @@ def write(path: Path, tensors: dict[str, Tensor], notes: dict[str, str]) -> None
     unfinished.replace(path)
 
 
-def notes(recipe: Recipe, steps: int) -> dict[str, str]:
-    """What the file says about itself."""
+def notes(recipe: Recipe, steps: int, colours: Tensor) -> dict[str, str]:
+    """What the file says about itself; colours (5, 3): of `autoencoder.colours`, for previews."""
     return {
         "modelspec.title": f"Easel {recipe.name} {recipe.size}",
         "modelspec.architecture": "stable-diffusion-v1",
         "modelspec.resolution": f"{recipe.size}x{recipe.size}",
         "modelspec.prediction_type": {"eps": "epsilon"}.get(recipe.prediction, recipe.prediction),
-        "easel.native_size": str(recipe.size),
+        "easel.preview": json.dumps([[round(each, 4) for each in row] for row in colours.tolist()]),
         "easel.training": json.dumps({"recipe": recipe.name, "seed": recipe.seed, "unet_steps": steps}),
     }
 

@@ -139,7 +139,7 @@ def export(run: Run) -> bool:
         parts.unet, parts.vae, parts.tower, schedule=run.recipe.schedule, dtype=torch.float16
     )
     path = run.folder / "model.safetensors"
-    exporting.write(path, tensors, exporting.notes(run.recipe, state["step"]))
+    exporting.write(path, tensors, exporting.notes(run.recipe, state["step"], _colours(run)))
     path.with_suffix(".yaml").write_text(exporting.sizes(run.recipe), encoding="utf-8")
     run.say(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
     return True
@@ -222,6 +222,13 @@ def _latents(run: Run, network: Any, pictures: torch.Tensor) -> torch.Tensor:
     steady(network)
     with torch.autocast(run.device.type, torch.bfloat16, enabled=run.recipe.vae_stage.bf16):
         return autoencoder.encode(network, pictures, run.device)
+
+
+def _colours(run: Run) -> torch.Tensor:
+    """The linear map from latents to colours, over some pictures."""
+    some = torch.arange(min(1024, len(run.source)))
+    latents = _shards(run, LATENTS).take(some).float() * models.SCALE
+    return autoencoder.colours(latents, _shards(run, PICTURES).take(some))
 
 
 def _shards(run: Run, kind: str) -> Shards:

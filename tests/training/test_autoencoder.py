@@ -89,3 +89,11 @@ class Pictures:
 
     def take(self, wanted: torch.Tensor) -> torch.Tensor:
         return torch.randint(0, 256, (len(wanted), 32, 32, 3), dtype=torch.uint8)
+
+
+def test_colours_are_found_again_from_latents_that_show_them() -> None:
+    pictures = torch.randint(0, 256, (8, 4, 4, 3), dtype=torch.uint8).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    shown = pictures[:, ::8, ::8].permute(0, 3, 1, 2) / 127.5 - 1
+    latents = torch.cat([shown[:, [1]] * 2, shown[:, [0]] - 0.5, shown[:, [2]], torch.randn(8, 1, 4, 4)], dim=1)
+    wanted = [[0, 0.5, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0], [0.5, 0, 0]]
+    torch.testing.assert_close(autoencoder.colours(latents, pictures), torch.tensor(wanted), atol=1e-4, rtol=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 
 from modules.core.errors import BadRequest
-from modules.loading import header
+from modules.loading import families, header
 from modules.training import checkpoints, data, models, recipes, stages
 from modules.training.__main__ import main
 from modules.training.data import LATENTS, PICTURES, Shards
@@ -50,6 +51,9 @@ def test_the_file_says_what_it_is(run: stages.Run, checkpoint: Path) -> None:
     notes = header.read(checkpoint).metadata
     assert notes["modelspec.resolution"] == "32x32"
     assert notes["modelspec.prediction_type"] == "epsilon"
+    own = families.detect(header.read(checkpoint)).latent
+    assert own.preview != families.SD_LATENT.preview
+    assert json.loads(notes["easel.preview"]) == [list(row) for row in (*own.preview, own.preview_base)]
     assert "model_channels: 32" in checkpoint.with_suffix(".yaml").read_text()
 
 

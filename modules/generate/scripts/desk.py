@@ -6,7 +6,6 @@ The composition root makes one `Desk`. Imports torch only when something is chec
 from __future__ import annotations
 
 import dataclasses
-import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from modules.generate.studio import Studio
     from modules.jobs.progress import Control
 
-log = logging.getLogger(__name__)
 
 KIND = "script"
 """Of the jobs in the queue."""
@@ -107,7 +105,6 @@ class Desk:
         finally:
             self.upscalers.release()
         seconds = time.perf_counter() - started
-        log.info("Job %s, %s: %d pictures in %.2f s.", control.job_id, job["script"], len(result["pictures"]), seconds)
         return {**result, "seconds": seconds}
 
 

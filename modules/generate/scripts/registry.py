@@ -5,17 +5,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from modules.core.errors import BadRequest, NotFound, unknown
 
 if TYPE_CHECKING:
     from modules.generate.scripts.context import Context, Request, Result
+    from modules.generate.studio import Studio
 
 Tab: TypeAlias = Literal["txt2img", "img2img"]
 TABS: tuple[Tab, ...] = ("txt2img", "img2img")
+
+Build: TypeAlias = Callable[["Tab"], Sequence[Any]]
+Encode: TypeAlias = Callable[[Any], Any]
 
 Kind: TypeAlias = Literal["bool", "int", "float", "text", "choice", "index", "choices", "note"]
 
@@ -43,7 +48,8 @@ class Argument:
 
     kind "index" is a number into the choices (their label does as well), "choices" a list of some of them, "note" a
     text of the page whose value nobody reads. name: the key under which the script reads it. follows: (name of another
-    argument, its value -> choices): the page offers those while the other has that value.
+    argument, its value -> choices): the page offers those while the other has that value. infotext: its label there,
+    "" for none; help: a line below the widget.
     """
 
     name: str
@@ -55,6 +61,8 @@ class Argument:
     step: float | None = None
     choices: tuple[str, ...] | None = None
     follows: tuple[str, Callable[[Any], Sequence[str]]] | None = None
+    infotext: str = ""
+    help: str = ""
 
     def read(self, value: Any, *, field: str) -> Any:
         """The value in the argument's own type; None is the default. Raises BadRequest naming `field`."""
@@ -64,6 +72,20 @@ class Argument:
             return _READERS[self.kind](self, value)
         except (ValueError, TypeError, OverflowError) as error:
             raise BadRequest(f'{field}: "{self.label or self.name}" {error}', field=field) from None
+
+    def within(self, value: Any, *, field: str) -> Any:
+        """`read`, and no number below the least or above the greatest; whole ones stay whole. Raises BadRequest."""
+        found = self.read(value, field=field)
+        if self.kind not in ("int", "float"):
+            return found
+        for end, wrong, word in (
+            (self.minimum, self.minimum is not None and found < self.minimum, "least"),
+            (self.maximum, self.maximum is not None and found > self.maximum, "most"),
+        ):
+            if wrong:
+                raise BadRequest(f"{field}: {self.label} must be at {word} {end:g}, not {found:g}.", field=field)
+        whole = isinstance(value, int) or (isinstance(value, str) and value.strip().lstrip("+-").isdigit())
+        return int(found) if whole else found  # infotexts show whole numbers as they came
 
     def index_of_default(self) -> int:
         return (self.choices or ()).index(self.default) if self.default in (self.choices or ()) else 0
@@ -156,7 +178,7 @@ def _short(value: Any) -> str:
 class Script:
     """A script that a request can choose. title is A1111's; requests name it in any case.
 
-    arguments: given a tab and the menus; run: the work; check: raises BadRequest or NotFound for values that cannot
+    build, encode: see `AlwaysOn`. arguments: given a tab and the menus; run: the work; check: raises BadRequest or NotFound for values that cannot
     work, when the request comes in; refusal: why it cannot be used here at all, "" if it can.
     """
 
@@ -166,10 +188,17 @@ class Script:
     tabs: tuple[Tab, ...] = TABS
     check: Callable[[Tab, Menus, Mapping[str, Any], Mapping[str, Any]], None] | None = None
     refusal: str = ""
+    build: Build | None = None
+    encode: Encode | None = None
 
     @property
     def name(self) -> str:
         return self.title.lower()
+
+    @property
+    def place(self) -> str:
+        """Where the names of its widgets in a form begin."""
+        return f"script/{self.title}"
 
     def read(self, tab: Tab, menus: Menus, values: Sequence[Any]) -> dict[str, Any]:
         """`script_args` as they came -> name -> value; what is left out at the end has its default. BadRequest."""
@@ -190,6 +219,10 @@ class AlwaysOn:
 
     arguments None: it has no widgets at all. check: raises BadRequest for arguments that ask for what there is not;
     None accepts whatever comes, as A1111 does for what the request's own fields say.
+    work: begins its part in a job; methods of what it returns that are named after moments are called in this job alone
+    (see `generate.attending`); None: it does nothing by itself. wanted: whether these values ask for that. owner: the
+    extension it belongs to. build: makes its own widgets inside the open page -> input components in the order of the
+    arguments; encode: makes of a widget's value what JSON can hold.
     """
 
     title: str
@@ -197,6 +230,43 @@ class AlwaysOn:
     arguments: Callable[[Tab, Menus], Sequence[Argument]] | None = lambda tab, menus: ()
     tabs: tuple[Tab, ...] = TABS
     check: Callable[[Sequence[Any]], None] | None = None
+    work: Callable[[Mapping[str, Any], Studio], object] | None = None
+    wanted: Callable[[Mapping[str, Any]], bool] = lambda values: bool(values.get("enabled", True))
+    owner: str = ""
+    build: Build | None = None
+    encode: Encode | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the names of its widgets in a form begin."""
+        return f"always/{self.key}"
+
+    @property
+    def key(self) -> str:
+        """Under which `Generation.extension_args` has its arguments."""
+        return self.name.strip().lower()
+
+    def read(self, tab: Tab, menus: Menus, values: Sequence[Any], *, field: str = "alwayson_scripts") -> dict[str, Any]:
+        """Arguments as they came -> name -> value; what is left out at the end has its default. Raises BadRequest."""
+        arguments = self.arguments(tab, menus) if self.arguments else ()
+        if len(values) > len(arguments):
+            message = f"{field}: {self.title} takes {len(arguments)} arguments, got {len(values)}."
+            raise BadRequest(message, field=field)
+        filled = [*values, *[None] * (len(arguments) - len(values))]
+        return {each.name: each.within(value, field=field) for each, value in zip(arguments, filled, strict=True)}
+
+    def facts(self, tab: Tab, menus: Menus, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the infotext says of these values: label -> value."""
+        arguments = self.arguments(tab, menus) if self.arguments else ()
+        return {each.infotext: values[each.name] for each in arguments if each.infotext}
+
+
+class Asked(NamedTuple):
+    """An always-on script that takes part in a request: its values by name, and what the infotext says of them."""
+
+    script: AlwaysOn
+    values: Mapping[str, Any]
+    facts: Mapping[str, Any]
 
 
 class Scripts:
@@ -233,6 +303,28 @@ class Scripts:
     def always_on(self, tab: Tab) -> list[AlwaysOn]:
         return [script for script in self._always_on if tab in script.tabs]
 
+    def asked(self, menus: Menus, kind: str, given: Mapping[str, Any]) -> list[Asked]:
+        """The always-on scripts that take part in a request, with their values. Raises BadRequest."""
+        tab: Tab = "img2img" if kind == "img2img" else "txt2img"
+        found: list[Asked] = []
+        for script in self.always_on(tab):
+            if script.work is not None:
+                values = script.read(tab, menus, given.get(script.key, ()))
+                if script.wanted(values):
+                    found.append(Asked(script, values, script.facts(tab, menus, values)))
+        return found
+
+    def told(self, menus: Menus, tab: Tab, parsed: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        """What an infotext says of always-on scripts: key -> values by name, of those that it names at all."""
+        found: dict[str, dict[str, Any]] = {}
+        for script in self.always_on(tab):
+            for each in script.arguments(tab, menus) if script.arguments else ():
+                if each.infotext in parsed:
+                    with contextlib.suppress(BadRequest):
+                        value = each.within(parsed[each.infotext], field=each.infotext)
+                        found.setdefault(script.key, {})[each.name] = value
+        return found
+
     def find(self, name: str, tab: Tab, *, field: str = "script_name") -> Script:
         """By title, in any case. Raises NotFound with the nearest, BadRequest where the script is refused."""
         for script in self._scripts:
@@ -242,8 +334,11 @@ class Scripts:
                 return script
         raise NotFound("Script", name, [script.title for script in self.of(tab)], field=field)
 
-    def check_always_on(self, asked: Mapping[str, Any], tab: Tab) -> None:
-        """Raises NotFound or BadRequest for a name that is none of them, or for arguments that cannot be honoured."""
+    def check_always_on(self, asked: Mapping[str, Any], tab: Tab, menus: Menus) -> dict[str, list[Any]]:
+        """`alwayson_scripts` -> `Generation.extension_args`. Raises NotFound or BadRequest for a name that is none of
+        them, or for arguments that cannot be honoured.
+        """
+        arguments: dict[str, list[Any]] = {}
         field = "alwayson_scripts"
         known = {spelling.lower(): script for script in self.always_on(tab) for spelling in (script.name, script.title)}
         for name, body in asked.items():
@@ -255,5 +350,9 @@ class Scripts:
             values = body.get("args", []) if isinstance(body, dict) else None
             if not isinstance(values, list):
                 raise BadRequest(f'{field}: "{name}" wants {{"args": [...]}}.', field=field)
+            if found.work is not None:
+                found.read(tab, menus, values)
             if found.check is not None:
                 found.check(values)
+            arguments[found.key] = values
+        return arguments
