@@ -37,7 +37,7 @@ KIND = "training"
 SERVED = "modules.training.companions.served"
 ENDINGS = {"embedding": (".pt",), "hypernetwork": (".pt",)}
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-_LEAVE_SECONDS = 10.0
+_LEAVE_SECONDS = 1.5
 _SIDE = 64
 """Sides that SD1's UNet takes are multiples of it."""
 
@@ -254,12 +254,9 @@ def _read(stream: Any, lines: queues.Queue[str | None]) -> None:
 
 
 def _leave(process: subprocess.Popen[str]) -> None:
-    """Let a process that still works save what it has, for some seconds."""
+    """The end of its input makes a process that still works save what it has and end; no long wait for that."""
     with contextlib.suppress(OSError):
         if process.stdin is not None:
             process.stdin.close()
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_LEAVE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

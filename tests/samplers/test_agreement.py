@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -161,3 +162,47 @@ def test_tcd() -> None:
     ours = row.run(WORLD, start(), visited, **arguments)
     last = visited[-2]
     assert close(ours, WORLD(x * (1 + last**2) ** 0.5, last))
+
+
+def drawing(seed: int) -> Drawn:
+    """The draws that a scheduler makes which is handed a generator of this seed."""
+    generator = torch.Generator().manual_seed(seed)
+    return Drawn(lambda: torch.randn((1, 1, 3, 3), generator=generator, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", ["LCM", "DDPM"])
+def test_few_and_many_steps_with_noise(name: str) -> None:
+    """Their LCM mixes less than a ten-millionth of x into its guesses, so it is held to 1e-4."""
+    from diffusers import DDPMScheduler, LCMScheduler
+
+    few: Any = LCMScheduler(**SD)
+    oracle: Any = few if name == "LCM" else DDPMScheduler(**SD, clip_sample=False, timestep_spacing="leading")
+    oracle.set_timesteps(4 if name == "LCM" else 10)
+    visited = schedules.with_zero(TRAINED.sigmas[oracle.timesteps]).double()
+    generator = torch.Generator().manual_seed(5)
+    x = start() / (1 + visited[0] ** 2) ** 0.5
+    for sigma, time in zip(visited, oracle.timesteps, strict=False):
+        eps = eps_of(x * (1 + sigma**2) ** 0.5, sigma)
+        x = oracle.step(eps, time, x, generator=generator).prev_sample
+    row, _ = builtin().find_sampler(name)
+    ours = row.run(WORLD, start(), visited, process=WORLD.process, noise=drawing(5), on_step=nothing)
+    scale = 10 if name == "LCM" else 1
+    assert torch.allclose(ours.double(), x.double(), rtol=scale * 1e-5, atol=scale * 1e-5)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("tau", [0.0, 0.5, 1.0])
+def test_sa_solver_weighs_guesses_as_its_authors_do(order: int, tau: float) -> None:
+    from diffusers import SASolverScheduler
+
+    from modules.samplers.modern import _adams
+
+    oracle: Any = SASolverScheduler(**SD)
+    places, end = [0.9, 0.5, 0.2, -0.2][:order], 1.4
+    begin = places[0]
+    told = [torch.tensor(value, dtype=torch.float64) for value in (begin, end, *places, tau)]
+    weights = oracle.get_coefficients_fn(order, told[0], told[1], told[2:-1], told[-1])
+    theirs = [(1 + tau**2) * float(weight) * math.exp(-(1 + tau**2) * end) for weight in weights]
+    unit = torch.eye(order, dtype=torch.float64)
+    ours = _adams([(place, row) for place, row in zip(places, unit, strict=True)], end, end - begin, tau)
+    assert ours.tolist() == pytest.approx(theirs, rel=1e-5, abs=1e-5)

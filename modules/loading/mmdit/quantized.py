@@ -1,4 +1,5 @@
-"""Files of smaller numbers: plain float8 needs nothing, scaled float8 is multiplied out, others are refused.
+"""Files of smaller numbers: plain float8 needs nothing, scaled float8 and what bitsandbytes writes are multiplied out,
+others are refused.
 
 Scaled files keep one factor a matrix beside it ("scale_weight", in newer ones "weight_scale").
 """
@@ -11,15 +12,14 @@ import torch
 from torch import Tensor
 
 from modules.core.errors import DamagedFile
-from modules.loading.mmdit import names
+from modules.loading.mmdit import names, small_numbers
 from modules.loading.parts import Source
 
 SCALES = (".scale_weight", ".weight_scale")
 UNUSED = (".scale_input", ".input_scale", ".comfy_quant")
 _MARKER = "scaled_fp8"
 _REFUSED = {
-    ".quant_state.bitsandbytes__nf4": "NF4 of bitsandbytes",
-    ".quant_state.bitsandbytes__fp4": "FP4 of bitsandbytes",
+    "_qdata": "tensors of torchao",
     ".weight_scale_2": "NVFP4",
     ".qweight": "GPTQ or SVDQuant",
 }
@@ -40,6 +40,10 @@ def plain(weights: Mapping[str, Tensor], dtype: torch.dtype, file: str) -> dict[
                 f"{file}: its numbers are stored as {title}, which this version of Easel does not read. Take the file "
                 "in bfloat16, float16 or float8."
             )
+    try:
+        weights = small_numbers.multiplied_out(weights, dtype)
+    except (KeyError, ValueError, RuntimeError, IndexError) as error:
+        raise DamagedFile(f"{file}: its numbers in 4 or 8 bits cannot be read ({error}).") from error
     scales = {
         name.removesuffix(ending) + ".weight": scale
         for ending in SCALES

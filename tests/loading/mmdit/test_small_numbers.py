@@ -1,0 +1,89 @@
+"""What bitsandbytes packed comes out as its nearest numbers were, blocks and nested scales included; models load it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from modules.core.errors import DamagedFile
+from modules.loading.mmdit.quantized import plain
+from modules.loading.mmdit.small_numbers import multiplied_out
+from tests.generate.transformers import TransformerBench
+from tests.loading.mmdit import families
+
+TABLE = torch.cat([-torch.linspace(1, 0.1, 7), torch.linspace(0, 1, 9) ** 1.5])
+"""16 levels in -1..1, as uneven as NF4's; files bring their own."""
+BLOCK = 64
+
+
+def packed(name: str, matrix: Tensor, *, nested: bool = False, kind: str = "nf4") -> tuple[dict[str, Tensor], Tensor]:
+    """(the tensors of a file as bitsandbytes would write it, the numbers that they stand for)."""
+    flat = torch.nn.functional.pad(matrix.flatten(), (0, -matrix.numel() % BLOCK)).reshape(-1, BLOCK)
+    largest = flat.abs().amax(1)
+    told = {"quant_type": kind, "blocksize": BLOCK, "dtype": "float16", "shape": list(matrix.shape)}
+    found: dict[str, Tensor] = {".absmax": largest, ".quant_map": TABLE.clone()}
+    if nested:
+        fine, offset = torch.linspace(-1, 1, 256), float(largest.mean())
+        around = largest - offset
+        coarse = torch.stack([part.abs().max() for part in around.split(256)]).clamp(min=1e-9)
+        places = ((around / coarse.repeat_interleave(256)[: len(around)])[:, None] - fine).abs().argmin(1)
+        largest = fine[places] * coarse.repeat_interleave(256)[: len(around)] + offset
+        found |= {".absmax": places.byte(), ".nested_absmax": coarse, ".nested_quant_map": fine.clone()}
+        told |= {"nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": offset}
+    places = (flat[..., None] / largest[:, None, None] - TABLE).abs().argmin(-1).flatten()[: matrix.numel()]
+    meant = (TABLE[places] * largest.repeat_interleave(BLOCK)[: len(places)]).reshape(matrix.shape)
+    pairs = torch.nn.functional.pad(places, (0, len(places) % 2)).reshape(-1, 2)
+    found[f".quant_state.bitsandbytes__{kind}"] = torch.tensor(list(json.dumps(told).encode()), dtype=torch.uint8)
+    bytes_ = (pairs[:, :1] * 16 + pairs[:, 1:]).to(torch.uint8)
+    return {name: bytes_, **{name + ending: tensor for ending, tensor in found.items()}}, meant
+
+
+@pytest.mark.parametrize("kind", ["nf4", "fp4"])
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("shape", [(8, 16), (40, 30), (300, 64)])
+def test_four_bits(shape: tuple[int, int], nested: bool, kind: str) -> None:
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    weights, meant = packed("a.weight", matrix, nested=nested, kind=kind)
+    found = multiplied_out({**weights, "a.bias": torch.ones(3)}, torch.float32)
+    assert set(found) == {"a.weight", "a.bias"}
+    torch.testing.assert_close(found["a.weight"], meant)
+    assert (found["a.weight"] - matrix).abs().mean() < 0.2
+
+
+def test_eight_bits_by_rows() -> None:
+    matrix = torch.randn(5, 7)
+    largest = matrix.abs().amax(1)
+    stored = (matrix / largest[:, None] * 127).round().to(torch.int8)
+    found = plain(
+        {"a.weight": stored, "a.SCB": largest, "a.weight_format": torch.zeros(1, dtype=torch.uint8)}, torch.float32, "x"
+    )
+    assert set(found) == {"a.weight"}
+    assert (found["a.weight"] - matrix).abs().max() < float(largest.max()) / 200
+
+
+def test_a_file_that_lacks_its_scales_is_refused_by_name() -> None:
+    weights, _ = packed("a.weight", torch.randn(8, 16))
+    del weights["a.weight.absmax"]
+    with pytest.raises(DamagedFile, match=r"flux\.safetensors.*absmax"):
+        plain(weights, torch.float32, "flux.safetensors")
+
+
+def test_a_model_in_four_bits_is_loaded(tmp_path: Path) -> None:
+    place, files = "Stable-diffusion/tiny.safetensors", families.FAMILIES["flux dev apart"]()
+    weights, expected = dict(files.weights[place]), {}
+    for name in [name for name in weights if "blocks." in name and weights[name].dim() == 2]:
+        small, expected[name] = packed(name, weights[name].float(), nested=True)
+        del weights[name]
+        weights |= small
+    assert len(expected) > 10
+    studio = TransformerBench(
+        tmp_path, families.Files(family="flux", weights={**files.weights, place: weights}, others=files.others)
+    )
+    assert studio.library.checkpoints()[0].family == "flux"
+    state = studio.model.unet.state_dict()
+    whole = torch.cat([state[f"transformer_blocks.0.attn.to_{part}.weight"] for part in "qkv"])
+    torch.testing.assert_close(whole, expected["double_blocks.0.img_attn.qkv.weight"])
