@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -14,13 +13,14 @@ from modules.jobs.worker import Outcome, Runner, perform
 
 log = logging.getLogger(__name__)
 
-RunTogether: TypeAlias = "Callable[[Sequence[JsonObject], Sequence[Control]], list[JsonObject] | None]"
+RunTogether: TypeAlias = "Callable[[Sequence[JsonObject], Sequence[Control]], list[Callable[[], JsonObject]] | None]"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Together:
-    """How several jobs of a kind, whose `Job.together` is equal, are made. run: their results in order, None when they
-    do not fit after all; room: how many more jobs like this one may join it.
+    """How several jobs of a kind, whose `Job.together` is equal, are made. run: does what they share -> for each, in
+    order, what finishes it and gives its result; None when they do not fit after all. room: how many more jobs like
+    this one may join it.
     """
 
     run: RunTogether
@@ -32,10 +32,13 @@ def perform_together(
 ) -> list[Outcome]:
     """Run jobs in one go. Where that fails, for whatever reason, each is run alone: none suffers from another."""
     try:
-        results = together.run(requests, controls)
+        finishes = together.run(requests, controls)
     except Exception as error:
         log.warning("%d jobs are made one by one, for together they failed: %s", len(requests), error)
-        results = None
-    if results is None:
+        finishes = None
+    if finishes is None:
         return [perform(runner, request, control) for request, control in zip(requests, controls, strict=True)]
-    return [Outcome(state="done", result=json.loads(json.dumps(result))) for result in results]
+    return [
+        perform(lambda request, control, finish=finish: finish(), request, control)
+        for finish, request, control in zip(finishes, requests, controls, strict=True)
+    ]
