@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from modules.web.api import schemas, schemas_extras
+from modules.web.api.schemas import ImageToImageResponse as ImageToImageResponse
 from modules.web.api.schemas import (
     InterrogateRequest,
     MemoryResponse,
@@ -17,7 +18,6 @@ from modules.web.api.schemas import (
     SchedulerItem,
     SDModelItem,
 )
-from modules.web.api.schemas import ImageToImageResponse as ImageToImageResponse
 from modules.web.api.schemas import StableDiffusionProcessingImg2Img as StableDiffusionImg2ImgProcessingAPI
 from modules.web.api.schemas import StableDiffusionProcessingTxt2Img as StableDiffusionTxt2ImgProcessingAPI
 from modules.web.api.schemas import TextToImageResponse as TextToImageResponse

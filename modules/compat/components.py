@@ -98,7 +98,7 @@ class DropdownEditable(gr.Dropdown):
 
 
 class InputAccordion(gr.Checkbox):
-    """A checkbox and an accordion that is open while it is ticked: `with InputAccordion(False, label=…) as enabled:`."""
+    """A checkbox and an accordion that is open while it is ticked: `with InputAccordion(False, label=…) as on:`."""
 
     global_index = 0
 

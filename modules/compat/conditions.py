@@ -75,9 +75,7 @@ def _cond(encoding: Encoding) -> Any:
 
 def taken(program: Program, c: Any, uc: Any) -> Program:
     """The program of a batch whose c and uc are these."""
-    prompts = tuple(
-        tuple((_scheduled(each.schedules), float(each.weight)) for each in picture) for picture in c.batch
-    )
+    prompts = tuple(tuple((_scheduled(each.schedules), float(each.weight)) for each in picture) for picture in c.batch)
     return dataclasses.replace(program, prompts=prompts, negatives=tuple(_scheduled(each) for each in uc))
 
 

@@ -72,7 +72,9 @@ class Api:
 
         services = rooms.current().app.services
         submit = generation._submit if tab == "txt2img" else generation._submit_img2img
-        kind = schemas.StableDiffusionProcessingTxt2Img if tab == "txt2img" else schemas.StableDiffusionProcessingImg2Img
+        kind = (
+            schemas.StableDiffusionProcessingTxt2Img if tab == "txt2img" else schemas.StableDiffusionProcessingImg2Img
+        )
         asked, id = submit(services, kind.model_validate(_plain(body)), "")
         answer = generation._answer(services.queue.wait(id), asked)
         if answer.status_code != 200:

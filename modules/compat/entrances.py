@@ -63,7 +63,9 @@ def process_batch(
             p.width, p.height = int(image.width * scale_by), int(image.height * scale_by)
         p.init_images = [image.convert("RGB")] * p.batch_size
         if inpaint_mask_dir:
-            masks = sorted(Path(inpaint_mask_dir).glob(f"{Path(each).stem}.*")) or sorted(Path(inpaint_mask_dir).glob("*"))
+            masks = sorted(Path(inpaint_mask_dir).glob(f"{Path(each).stem}.*")) or sorted(
+                Path(inpaint_mask_dir).glob("*")
+            )
             p.image_mask = Image.open(masks[0]) if masks else None
         p.all_prompts = p.all_seeds = None
         processed = processing.process_images(p)
@@ -138,7 +140,10 @@ def progressapi(req: ProgressRequest) -> ProgressResponse:
         found = rooms.current().app.queue.progress(id)
     except EaselError:
         return ProgressResponse(
-            active=id in current_tasks, queued=id in pending_tasks, completed=id in finished_tasks, textinfo="Waiting..."
+            active=id in current_tasks,
+            queued=id in pending_tasks,
+            completed=id in finished_tasks,
+            textinfo="Waiting...",
         )
     answer = ProgressResponse(
         active=found.state == "running",

@@ -54,9 +54,7 @@ def settle() -> None:
         if not hasattr(events, old):
             setattr(events, old, type(old, (), {}))
     if not hasattr(gr.components, "FormComponent"):
-        gr.components.FormComponent = __import__(
-            "gradio.components.base", fromlist=["FormComponent"]
-        ).FormComponent
+        gr.components.FormComponent = __import__("gradio.components.base", fromlist=["FormComponent"]).FormComponent
 
 
 _OLD_NAMES = (
@@ -108,7 +106,14 @@ def _style(self: Any, **keywords: Any) -> Any:
 
 _DROPPED = {
     *("tooltip", "mirror_webcam", "brush_radius", "brush_color", "mask_opacity", "shape", "invert_colors"),
-    *("show_download_button", "show_share_button", "show_copy_button", "size_hint", "max_rows", "overflow_row_behaviour"),
+    *(
+        "show_download_button",
+        "show_share_button",
+        "show_copy_button",
+        "size_hint",
+        "max_rows",
+        "overflow_row_behaviour",
+    ),
 }
 _RENAMED = {
     "Slider": {"min": "minimum", "max": "maximum", "default": "value"},
@@ -152,31 +157,31 @@ def _parameters(kind: type) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def _sketch_class() -> type:
-    """What `gr.Image(tool="sketch")` gave: the picture and what was painted on it."""
+def sketched(value: Any) -> Any:
+    """What an editor gives -> what `gr.Image(tool="sketch")` gave: {"image": …, "mask": …}, as arrays or pictures."""
     import numpy as np
     from PIL import Image
 
+    picture = None if value is None else value.get("background")
+    if picture is None:
+        return None
+    layers = [layer for layer in value.get("layers") or () if layer is not None]
+    if isinstance(picture, np.ndarray):
+        alpha = np.zeros(picture.shape[:2], np.uint8)
+        for layer in layers:
+            alpha = np.maximum(alpha, layer[..., 3])
+        mask = np.repeat(alpha[..., None], 3, axis=2)
+        return {"image": picture[..., :3], "mask": np.concatenate([mask, np.full_like(mask[..., :1], 255)], axis=2)}
+    painted = Image.new("L", picture.size)
+    for layer in layers:
+        painted.paste(255, mask=layer.getchannel("A"))
+    return {"image": picture.convert("RGB"), "mask": painted.convert("RGBA")}
+
+
+def _sketch_class() -> type:
     class ImageEditor(gr.ImageEditor):  # its name is that of the widget that the page shows
         def preprocess(self, payload: Any) -> Any:
-            value = super().preprocess(payload)
-            if value is None:
-                return None
-            picture = value.get("background")
-            if picture is None:
-                return None
-            layers = [layer for layer in value.get("layers") or () if layer is not None]
-            if isinstance(picture, np.ndarray):
-                alpha = np.zeros(picture.shape[:2], np.uint8)
-                for layer in layers:
-                    alpha = np.maximum(alpha, layer[..., 3])
-                mask = np.repeat(alpha[..., None], 3, axis=2)
-                full = np.full_like(mask[..., :1], 255)
-                return {"image": picture[..., :3], "mask": np.concatenate([mask, full], axis=2)}
-            painted = Image.new("L", picture.size)
-            for layer in layers:
-                painted.paste(255, mask=layer.getchannel("A"))
-            return {"image": picture.convert("RGB"), "mask": painted.convert("RGBA")}
+            return sketched(super().preprocess(payload))
 
     return ImageEditor
 
@@ -235,12 +240,27 @@ def _set(kind: Any, name: str, value: Any, undo: list[Callable[[], None]]) -> No
 
 def _teach(kind: type, undo: list[Callable[[], None]]) -> None:
     """A class's constructor and events take the old keywords."""
-    if "__init__" in vars(kind) and kind not in (Component, BlockContext, Block, gr.Blocks):
+    if kind is gr.Blocks:
+        _set(kind, "__init__", _blocks(vars(kind)["__init__"]), undo)
+    elif "__init__" in vars(kind) and kind not in (Component, BlockContext, Block):
         _set(kind, "__init__", _constructor(kind, vars(kind)["__init__"]), undo)
     for event in {str(each) for each in getattr(kind, "EVENTS", ())}:
         listener = vars(kind).get(event)
         if callable(listener):
             _set(kind, event, _listener(listener), undo)
+
+
+def _blocks(before: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(before)
+    def make(self: Any, *arguments: Any, **keywords: Any) -> None:
+        if getattr(_state, "guest", 0):
+            keywords = {key: value for key, value in keywords.items() if key in _OF_BLOCKS}
+        before(self, *arguments, **keywords)
+
+    return make
+
+
+_OF_BLOCKS = {"analytics_enabled", "mode", "title", "fill_height", "fill_width", "delete_cache", "elem_id", "visible"}
 
 
 def _listener(before: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modules.compat import install, loader, scripting
 from modules.compat.loader import Loaded
+from modules.web.additions import PageFile, PageTab
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -55,7 +57,12 @@ class Guests:
 
     def load(self, folder: Path) -> Guest:
         """Run a folder's scripts. Never raises for what they do."""
+        if not self.room.loaded:
+            install.settle_files(self.room)
+            self.room.undo.append(self.room.app.additions.late_tabs.add(self._tabs))
         made = loader.load(self.room, folder)
+        for file in (*made.javascript, *made.css):
+            made.undo.append(self.room.app.additions.files.add(PageFile(path=file, owner=made.name)))
         if self._done:  # the program runs already: join the newcomer alone
             install.join(self.room, [made])
         return Guest(
@@ -97,35 +104,22 @@ class Guests:
 
     def building(self) -> AbstractContextManager[None]:
         """Around the building of the page."""
+        self.loaded()
+        if not self.room.loaded:
+            return contextlib.nullcontext()
         from modules.compat import page
 
-        self.loaded()
         return page.building(self.room)
 
-    def build_tabs(self) -> list[str]:
-        """The tabs, inside the open gr.Tabs -> their titles."""
+    def _tabs(self) -> Sequence[PageTab]:
+        """What on_ui_tabs gives, when the page's own tabs are there."""
         from modules.compat import page
 
-        return page.build_tabs(self.room)
+        return [PageTab(id=id, title=title, build=blocks.render) for title, id, blocks in page.tabs(self.room)]
 
-    def started(self, blocks: Any, asgi: FastAPI) -> None:
-        """The page is served."""
-        from modules.compat import page
+    def started(self, asgi: FastAPI) -> None:
+        """The server's application is complete: on_app_started."""
+        if self.room.loaded:
+            from modules.compat import page
 
-        page.started(self.room, blocks, asgi)
-
-    def routes(self, asgi: FastAPI) -> None:
-        """Serve the scripts that `head` names."""
-        from modules.compat import page
-
-        page.routes(self.room, asgi)
-
-    def head(self) -> str:
-        from modules.compat import page
-
-        return page.head(self.room)
-
-    def css(self) -> str:
-        from modules.compat import page
-
-        return page.css(self.room)
+            page.started(self.room, asgi)

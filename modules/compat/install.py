@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import modules
-from modules.compat import launching, loader, postprocessing, rows, scripting
+from modules.compat import launching, loader, postprocessing, rows, scripting, xyz
 from modules.compat import room as rooms
 from modules.compat.loader import Loaded
 from modules.compat.room import Room
+from modules.core.store import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +38,20 @@ def install(app: Any) -> Room:
             sys.modules["launch"] = before
 
     room.undo.append(put_back)
+    xyz.install(room)
     return room
+
+
+def settle_files(room: Room) -> None:
+    """A1111 has written ui-config.json and config.json before an extension is loaded, and some read them."""
+    for file in (room.app.paths.ui_config, room.app.paths.config):
+        if not file.exists():
+            write_atomically(file, b"{}")
 
 
 def load(room: Room, folders: Sequence[Path]) -> list[Loaded]:
     """Run these folders' scripts and join them with the program -> what became of each. Call once, before the page."""
+    settle_files(room)
     made = [loader.load(room, folder) for folder in folders]
     join(room, made)
     return made
@@ -49,21 +59,27 @@ def load(room: Room, folders: Sequence[Path]) -> list[Loaded]:
 
 def join(room: Room, made: Sequence[Loaded]) -> None:
     """Settings, scripts and hooks of these folders become the program's."""
-    inside = tuple(str(each.path) for each in made)
-    for each in room.callbacks.of("ui_settings"):
-        if each.script.startswith(inside):
-            room.callbacks.one("ui_settings", each)
+    declare(room)
     if not any(one.scripts for one in made):
         return
     for one in made:
         for runner in (room.txt2img, room.img2img):
             one.undo += rows.install(room, runner, runner.adopt(str(one.path)))
         one.undo += postprocessing.install(room, str(one.path))
+    declare(room)  # some register while their scripts are made
     if not room.listening:
         from modules.compat.pipeline import Pipeline
 
         room.listening = True
         room.undo += Pipeline(room).listen(room.studio.moments)
+
+
+def declare(room: Room) -> None:
+    """Call those of on_ui_settings that were not called yet."""
+    for each in room.callbacks.of("ui_settings"):
+        if id(each) not in room.declared:
+            room.declared[id(each)] = each
+            room.callbacks.one("ui_settings", each)
 
 
 def uninstall(room: Room) -> None:

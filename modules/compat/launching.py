@@ -34,7 +34,7 @@ def __getattr__(name: str) -> Any:
 
 
 def check_run(command: str) -> bool:
-    return subprocess.run(command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False).returncode == 0
+    return subprocess.run(command, shell=True, capture_output=True, check=False).returncode == 0
 
 
 def check_run_python(code: str) -> bool:
@@ -48,10 +48,16 @@ def run_python(code: str, desc: str | None = None, errdesc: str | None = None) -
 def git_clone(url: str, dir: str, name: str, commithash: str | None = None) -> None:
     """Clone into a folder, or move the clone there to a commit. Raises RuntimeError."""
     if not os.path.exists(dir):
-        run(f'"{git}" clone --config core.filemode=false "{url}" "{dir}"', f"Cloning {name} into {dir}", f"Couldn't clone {name}")
+        run(
+            f'"{git}" clone --config core.filemode=false "{url}" "{dir}"',
+            f"Cloning {name} into {dir}",
+            f"Couldn't clone {name}",
+        )
     if commithash is None:
         return
-    there = subprocess.run([git, "-C", dir, "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    there = subprocess.run(
+        [git, "-C", dir, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
     if there != commithash:
         run(f'"{git}" -C "{dir}" fetch', f"Fetching updates for {name}", f"Couldn't fetch {name}")
         run(f'"{git}" -C "{dir}" checkout {commithash}', f"Checking out {commithash}", f"Couldn't check out {name}")

@@ -82,7 +82,7 @@ def cond_cast_float(input: Any) -> Any:
     return input.float()
 
 
-class NansException(Exception):  # noqa: N818
+class NansException(Exception):
     """A result is all NaN."""
 
 

@@ -277,9 +277,15 @@ class Sampler:
     def at(self, step: int) -> None:
         self.model_wrap_cfg.step = step
 
+    def callback_state(self, d: dict[str, Any]) -> None:
+        """Told of every guess: d["i"], d["x"], d["sigma"], d["denoised"]; the last may be changed in place."""
+
     @property
     def step(self) -> int:
         return self.model_wrap_cfg.step
+
+
+UNTOUCHED = Sampler.callback_state
 
 
 class ImageRNG:

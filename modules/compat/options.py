@@ -94,9 +94,7 @@ def _html(**arguments: Any) -> Any:
     return gr.HTML(elem_classes="settings-info", **arguments)
 
 
-def options_section(
-    section_identifier: tuple[Any, ...], options_dict: dict[str, OptionInfo]
-) -> dict[str, OptionInfo]:
+def options_section(section_identifier: tuple[Any, ...], options_dict: dict[str, OptionInfo]) -> dict[str, OptionInfo]:
     """The same options, each put into a section: (id, title) or (id, title, category)."""
     for info in options_dict.values():
         if len(section_identifier) == 2:

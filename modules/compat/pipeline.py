@@ -5,14 +5,15 @@ what they change of `p` is carried back into request, plan and pictures.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from modules.compat import conditions, processing, results, scripting, values
 from modules.compat import callbacks as script_callbacks
+from modules.compat import conditions, processing, results, scripting, values, xyz
 from modules.compat.room import Frame, Room
 from modules.generate import hires
 from modules.generate.plan import Plan
@@ -72,6 +73,8 @@ class Pipeline:
             start, end = script.args_from or 0, script.args_to or 0
             for place, value in zip(range(start, end), sent or (), strict=False):
                 arguments[place] = values.decoded(self.room, value)
+        for name, value in given.get(xyz.ATTRIBUTES, {}).items():
+            setattr(p, name, value)
         p.is_api = True
         p.script_args_value = arguments
         p.scripts = runner
@@ -214,7 +217,14 @@ class Pipeline:
         image = conditions.image_rows(given, event.x)
         sigma = event.sigma.to(event.x).expand(len(shared)).clone()
         params = script_callbacks.CFGDenoiserParams(
-            shared, image, sigma, frame.step, frame.steps, text, uncond, frame.p.sampler and frame.p.sampler.model_wrap_cfg
+            shared,
+            image,
+            sigma,
+            frame.step,
+            frame.steps,
+            text,
+            uncond,
+            frame.p.sampler and frame.p.sampler.model_wrap_cfg,
         )
         copies = (shared.clone(), sigma.clone())
         self.room.callbacks.call("cfg_denoiser", params)
@@ -247,7 +257,14 @@ class Pipeline:
             event.negative = params.x[len(prompts) :]
 
     def guided(self, event: moments.Guided) -> None:
+        from modules.compat.model import Sampler
+
         frame = self.room.frame
+        if frame is not None and frame.p.sampler and Sampler.callback_state is not _untouched():
+            state = {"i": frame.step, "x": event.x, "sigma": event.sigma, "sigma_hat": event.sigma}
+            state["denoised"] = event.denoised
+            frame.p.sampler.callback_state(state)
+            event.denoised = state["denoised"]
         if frame is None or "cfg_after_cfg" not in self.room.callbacks:
             return
         params = script_callbacks.AfterCFGCallbackParams(event.denoised, frame.step, frame.steps)
@@ -332,11 +349,21 @@ class Pipeline:
         p = frame.p if frame else None
         if "before_image_saved" in self.room.callbacks:
             info = {"parameters": event.infotext}
-            params = script_callbacks.ImageSaveParams(event.image, p, "", info)
+            params = script_callbacks.ImageSaveParams(event.image, p, self._expected(frame), info)
             self.room.callbacks.call("before_image_saved", params)
             event.image, event.infotext = params.image, params.pnginfo.get("parameters", event.infotext)
         if frame is not None:
             frame.saving = event.image
+
+    def _expected(self, frame: Frame | None) -> str:
+        """About where a picture will lie: its number is given when it is written."""
+        folder = self.room.app.paths.outputs
+        if frame is None or frame.plan is None:
+            return str(folder / "00000.png")
+        options = frame.plan.options
+        folder = self.room.app.paths.data / (frame.p.outpath_samples or "outputs")
+        seed = frame.plan.seeds[0]
+        return str(folder / f"00000-{seed}.{options['samples_format']}")
 
     def saved(self, event: moments.Saved) -> None:
         frame = self.room.frame
@@ -361,6 +388,13 @@ class Pipeline:
 
     def _frame(self, plan: Plan) -> Frame | None:
         return self.room.frame
+
+
+@functools.cache
+def _untouched() -> Any:
+    from modules.compat import model
+
+    return model.UNTOUCHED
 
 
 class _Teller:

@@ -266,7 +266,7 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
 
     kind: ClassVar[type[Generation]] = Img2Img
 
-    def __post_init__(self, mask_blur: Any = None) -> None:  # type: ignore[override]
+    def __post_init__(self, mask_blur: Any) -> None:  # type: ignore[override]
         super().__post_init__()
         self.image_mask = self.mask
         self.mask = None

@@ -79,6 +79,8 @@ class Room:
         self.img2img: ScriptRunner = ScriptRunner(self, is_img2img=True)
         self.last_model: object = None
         self.listening = False
+        self.demo: Any = None
+        self.declared: dict[int, Any] = {}
 
     @property
     def floor(self) -> Floor:

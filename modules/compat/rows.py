@@ -72,9 +72,7 @@ def _building(room: Room, runner: Any, script: Any) -> dict[str, Any]:
         with gradio3.speaking(room), gradio3.guest():
             return list(runner.build(script))
 
-    made = {"build": build, "encode": lambda value: values.encoded(room, value)}
-    known = {field.name for field in dataclasses.fields(AlwaysOn)}
-    return {name: value for name, value in made.items() if name in known}
+    return {"build": build, "encode": lambda value: values.encoded(room, value)}
 
 
 def _arguments(runner: Any, script: Any) -> Callable[[Tab, Menus], Sequence[Argument]]:

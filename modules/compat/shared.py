@@ -162,7 +162,9 @@ def flags_of(flags: Any) -> argparse.Namespace:
     import dataclasses
 
     found = {field.name: getattr(flags, field.name) for field in dataclasses.fields(flags)}
-    return argparse.Namespace(**{key: list(value) if isinstance(value, tuple) else value for key, value in found.items()})
+    return argparse.Namespace(
+        **{key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+    )
 
 
 def _hide_dirs() -> dict[str, Any]:

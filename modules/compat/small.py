@@ -62,7 +62,12 @@ def get_crop_region(mask: Any, pad: int = 0) -> Any:
     """The same; an empty mask gives A1111's turned box."""
     image = _mask(mask)
     found = masks.region(image, pad)
-    return found or (max(image.width - pad, 0), max(image.height - pad, 0), min(pad, image.width), min(pad, image.height))
+    return found or (
+        max(image.width - pad, 0),
+        max(image.height - pad, 0),
+        min(pad, image.width),
+        min(pad, image.height),
+    )
 
 
 def _mask(mask: Any) -> Any:
@@ -213,7 +218,9 @@ def load_file_from_url(
     name = file_name or os.path.basename(url.split("?", 1)[0])
     path = os.path.abspath(os.path.join(model_dir, name))
     if not os.path.exists(path):
-        raise EaselError(f"{name} is missing: Easel downloads nothing unasked. Fetch {url} and put it into {model_dir}.")
+        raise EaselError(
+            f"{name} is missing: Easel downloads nothing unasked. Fetch {url} and put it into {model_dir}."
+        )
     return path
 
 

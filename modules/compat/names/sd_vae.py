@@ -15,6 +15,8 @@ def __getattr__(name):
         return checkpoints.vae_dict()
     if name == "vae_path":
         return places.vae_path
+    if name in ("base_vae", "loaded_vae_file", "checkpoint_info"):
+        return None  # each model keeps its own VAE; see shared.sd_model
     raise AttributeError(f"modules.sd_vae has no {name}")
 
 

@@ -8,11 +8,14 @@ from modules.processing import Processed, process_images
 from modules.ui_components import FormRow, InputAccordion, ToolButton
 
 HEARD = []
+STARTED = []
 AT = scripts.basedir()
 
 
 def tell(name, *more):
     HEARD.append((name, *more))
+    if name.endswith(("component", "ui", "tabs", "started", "settings")):
+        STARTED.append((name, *more))
 
 
 class EveryHook(scripts.Script):
@@ -131,7 +134,10 @@ class Chosen(scripts.Script):
 
 def settings():
     section = ("every", "Every hook")
-    shared.opts.add_option("every_number", shared.OptionInfo(3, "Number", gr.Slider, {"minimum": 0, "maximum": 9, "step": 1}, section=section))
+    shared.opts.add_option(
+        "every_number",
+        shared.OptionInfo(3, "Number", gr.Slider, {"minimum": 0, "maximum": 9, "step": 1}, section=section),
+    )
     shared.opts.add_option("every_text", shared.OptionInfo("a", "Text", section=section).info("some").needs_restart())
     tell("ui_settings")
 
@@ -166,7 +172,9 @@ def changing():
 CHANGES = changing()
 script_callbacks.on_ui_settings(settings)
 script_callbacks.on_before_ui(lambda: tell("before_ui"))
-script_callbacks.on_app_started(lambda blocks, app: (tell("app_started"), app.get("/every-hook")(lambda: {"mark": MARK})))
+script_callbacks.on_app_started(
+    lambda blocks, app: (tell("app_started"), app.get("/every-hook")(lambda: {"mark": MARK}))
+)
 script_callbacks.on_model_loaded(lambda model: tell("model_loaded", model.sd_checkpoint_info.name, model.is_sd1))
 script_callbacks.on_before_image_saved(lambda params: tell("before_image_saved", "parameters" in params.pnginfo))
 script_callbacks.on_image_saved(lambda params: tell("image_saved", params.filename, params.p is not None))

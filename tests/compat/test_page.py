@@ -1,0 +1,133 @@
+"""Laws of the page: widgets in Gradio 3's words come to be, callbacks hear of them, tabs and routes are there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gradio as gr
+from starlette.testclient import TestClient
+
+from modules.compat import gradio3
+from tests.compat.conftest import Program
+
+
+def config(program: Program) -> dict[str, Any]:
+    found: dict[str, Any] = program.room.demo.get_config_file()
+    return found
+
+
+def by_id(program: Program, elem_id: str) -> dict[str, Any]:
+    return next(each for each in config(program)["components"] if each["props"].get("elem_id") == elem_id)
+
+
+def test_a_tab_of_an_extension_is_on_the_page(program: Program) -> None:
+    assert by_id(program, "tab_every_tab")["props"]["label"] == "Every"
+    assert by_id(program, "every_fill")["type"] == "button"
+
+
+def test_old_forms_of_widgets(program: Program) -> None:
+    kinds = program.room.callbacks.of("ui_tabs")
+    assert kinds
+    assert by_id(program, "every_picture")["type"] == "imageeditor", 'gr.Image(tool="sketch")'
+    assert by_id(program, "every_menu")["props"].get("value") is None, "a menu without a value has none"
+    functions = config(program)["dependencies"]
+    assert any(each.get("js") == "() => 'filled'" for each in functions), "_js="
+    assert any(each.get("js") == "() => {}" for each in functions), ".then(_js=)"
+
+
+def test_widgets_of_scripts_are_on_both_tabs(program: Program) -> None:
+    for tab in ("txt2img", "img2img"):
+        assert by_id(program, f"script_{tab}_every_hook_word")["props"]["label"] == "Word"
+        assert by_id(program, f"script_{tab}_every_hook_hidden")["props"]["visible"] == "hidden"
+        assert by_id(program, f"script_{tab}_twice_times")["props"]["maximum"] == 4
+
+
+def test_names_that_gradio_lacks_are_added() -> None:
+    gradio3.settle()
+    assert gr.Dropdown.update(choices=["a"], value="a") == gr.update(choices=["a"], value="a")
+    assert gr.Slider.update(3) == gr.update(value=3)
+    with gr.Blocks():
+        box = gr.Box()
+        assert gr.Textbox().style(container=False) is not None
+        assert gr.inputs.Slider(0, 5, default=2).value == 2
+    assert isinstance(box, gr.Group)
+    assert issubclass(gr.Textbox, gr.components.IOComponent)
+
+
+def test_old_words_are_understood_only_while_a_page_is_built() -> None:
+    with gradio3.speaking(), gr.Blocks():
+        assert gr.Textbox(label="x", tooltip="gone").label == "x"
+        assert gr.Slider(min=1, max=3).maximum == 3
+    before = vars(gr.Textbox)["__init__"]
+    with gradio3.speaking():
+        assert vars(gr.Textbox)["__init__"] is not before
+    assert vars(gr.Textbox)["__init__"] is before
+
+
+def test_what_a_sketch_gives_is_what_it_was() -> None:
+    import numpy as np
+    from PIL import Image
+
+    with gradio3.speaking(), gr.Blocks():
+        assert isinstance(gr.Image(source="upload", tool="sketch", type="numpy"), gr.ImageEditor)
+        assert isinstance(gr.Image(source="upload", type="pil"), gr.Image)
+    picture = Image.new("RGBA", (4, 4), (9, 9, 9, 255))
+    layer = Image.new("RGBA", (4, 4))
+    layer.paste((255, 255, 255, 255), (0, 0, 2, 4))
+    given = {"background": np.array(picture), "layers": [np.array(layer)], "composite": np.array(picture)}
+    found = gradio3.sketched(given)
+    assert found["image"].shape == (4, 4, 3)
+    assert found["mask"][0, 0, 0] == 255
+    assert found["mask"][0, 3, 0] == 0
+    assert found["mask"].shape == (4, 4, 4)
+
+
+def test_component_callbacks_hear_of_the_pages_own_widgets(program: Program) -> None:
+    heard = [each[1] for each in program.guest.STARTED if each[0] == "on_after_component"]
+    assert {"txt2img_prompt", "txt2img_generate", "img2img_generate"} <= set(heard)
+    mine = [each[1] for each in program.guest.STARTED if each[0] == "after_component"]
+    assert "txt2img_generate" in mine
+
+
+def test_routes_of_extensions_answer(program: Program) -> None:
+    client = TestClient(program.app.asgi)
+    assert client.get("/every-hook").json() == {"mark": "beside the scripts"}
+
+
+def test_scripts_are_listed_with_their_arguments(program: Program) -> None:
+    client = TestClient(program.app.asgi)
+    listed = client.get("/sdapi/v1/scripts").json()
+    assert "every hook" in listed["txt2img"]
+    assert "twice" in listed["img2img"]
+    infos = client.get("/sdapi/v1/script-info").json()
+    times = next(each for each in infos if each["name"] == "twice")["args"][0]
+    assert (times["label"], times["minimum"], times["maximum"], times["value"]) == ("Times", 1, 4, 2)
+
+
+def test_always_on_scripts_take_arguments_through_the_api(program: Program) -> None:
+    client = TestClient(program.app.asgi)
+    small = {"prompt": "a cat", "steps": 1, "width": 64, "height": 64, "seed": 5}
+    body = {**small, "alwayson_scripts": {"Every Hook": {"args": [True, "from the API"]}}}
+    answer = client.post("/sdapi/v1/txt2img", json=body)
+    assert answer.status_code == 200
+    assert "Every word: from the API" in json.loads(answer.json()["info"])["infotexts"][0]
+
+
+def test_settings_of_extensions_are_settings(program: Program) -> None:
+    client = TestClient(program.app.asgi)
+    assert client.get("/sdapi/v1/options").json()["every_number"] == 3
+    assert client.post("/sdapi/v1/options", json={"every_number": 4}).status_code == 200
+    assert program.room.opts.every_number == 4
+    assert client.post("/sdapi/v1/options", json={"every_number": 40}).status_code == 422
+
+
+def test_files_for_the_page(program: Program) -> None:
+    names = {each.path.name for each in program.app.additions.files.all()}
+    assert {"every.js", "style.css"} <= names
+
+
+def test_a_failing_extension_is_named_and_the_program_is_there(program: Program) -> None:
+    broken = next(each for each in program.room.loaded if each.name == "broken")
+    assert "broken on purpose" in broken.error
+    assert "Traceback" in broken.traceback
