@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from modules.core.errors import BadRequest, DamagedFile, EaselError, Interrupted, NotFound
 from modules.core.hooks import Moment
 from modules.generate.postprocess import Piece, Step, Tools
-from modules.generate.scripts.registry import TABS, AlwaysOn, Argument, Kind, Menus, Script, Tab
+from modules.generate.scripts.registry import TABS, AlwaysOn, Argument, Kind, Menus, Script, Tab, Work
 from modules.loading.family import Family
 from modules.loading.upscale.catalog import Upscaler
 from modules.plugins.extension import Extension
@@ -118,6 +118,11 @@ class ExtensionApi:
         return folder
 
     @property
+    def user_data(self) -> Path:
+        """The user's folder: settings, outputs, what is shared by extensions."""
+        return self._house.data
+
+    @property
     def log(self) -> logging.Logger:
         """Python's logger in its name."""
         return logging.getLogger(f"easel.{self.name}")
@@ -166,7 +171,7 @@ class ExtensionApi:
         self,
         title: str,
         parameters: Sequence[Argument],
-        work: Callable[[Mapping[str, Any], Studio], object],
+        work: Work,
         *,
         tabs: tuple[Tab, ...] = TABS,
         check: Callable[[Mapping[str, Any]], None] = lambda values: None,
@@ -175,9 +180,9 @@ class ExtensionApi:
         """Work for jobs that ask for it, with widgets below the menu "Script".
 
         parameters: described once; widgets, `alwayson_scripts`, /script-info, what infotexts say and what is pasted
-        from them follow. work(values by name, studio) is called when a job begins whose values are `wanted` (usually:
-        "enabled" is ticked); methods of what it returns are called at the moments after which they are named, in this
-        job alone. check: raises BadRequest for values that do not go together.
+        from them follow. work(values by name, studio, request) is called when a job begins whose values are `wanted`
+        (usually: "enabled" is ticked); methods of what it returns are called at the moments after which they are named,
+        in this job alone. check: raises BadRequest for values that do not go together.
         """
 
         def checked(values: Sequence[Any]) -> None:

@@ -56,11 +56,9 @@ def _of_toml(path: Path) -> Manifest:
     for key in values:
         if key not in known:
             raise DamagedFile(f'{path}: nobody reads "{key}". Known: {", ".join(sorted(known))}.')
-    return Manifest(
-        **{key: _text(path, values, key) for key in TEXTS},
-        **{key: _list(path, values, key) for key in LISTS},
-        builtin=values.get("builtin") is True,
-    )
+    said: dict[str, Any] = {key: _text(path, values, key) for key in TEXTS}
+    said |= {key: _list(path, values, key) for key in LISTS}
+    return Manifest(**said, builtin=values.get("builtin") is True)
 
 
 def _text(path: Path, values: Mapping[str, Any], key: str) -> str:

@@ -1,0 +1,1 @@
+onUiLoaded(() => console.info("The template extension is here."));
