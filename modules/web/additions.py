@@ -6,7 +6,7 @@ The composition root makes one `Additions`; extensions put things in, the page r
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -71,9 +71,10 @@ class Label:
 
 @dataclasses.dataclass(frozen=True)
 class Additions:
-    """All of them."""
+    """All of them. late_tabs: asked for further tabs when all others are built."""
 
     tabs: Shelf[PageTab] = dataclasses.field(default_factory=Shelf)
+    late_tabs: Shelf[Callable[[], Sequence[PageTab]]] = dataclasses.field(default_factory=Shelf)
     files: Shelf[PageFile] = dataclasses.field(default_factory=Shelf)
     translations: Shelf[Translation] = dataclasses.field(default_factory=Shelf)
     labels: Shelf[Label] = dataclasses.field(default_factory=Shelf)

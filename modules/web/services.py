@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from modules.core.errors import NotFound
 from modules.samplers.catalog import Catalog, builtin
 from modules.web.additions import Additions
 from modules.web.security.fetching import Policy
@@ -130,6 +131,11 @@ class KnownExtension(Protocol):
 ListExtensions: TypeAlias = Callable[[], Sequence[KnownExtension]]
 
 
+def no_extension(act: str, name: str) -> list[str]:
+    """What `Services.manage_extension` does where there are none: ("enable", "disable" or "reload", name) -> words."""
+    raise NotFound("Extension", name)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Services:
     """The running program as the web layer sees it.
@@ -169,6 +175,7 @@ class Services:
     catalog: Catalog = dataclasses.field(default_factory=builtin)
     additions: Additions = dataclasses.field(default_factory=Additions)
     extensions: ListExtensions = list
+    manage_extension: Callable[[str, str], list[str]] = no_extension
     allowed_folders: tuple[Path, ...] = ()
 
     @property

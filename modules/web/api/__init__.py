@@ -72,7 +72,12 @@ def install(app: FastAPI, services: Services) -> None:
 def router(services: Services) -> APIRouter:
     """/internal/* always; /sdapi/v1/* and /easel/v1/* when the flags ask for the API, behind --api-auth."""
     built = APIRouter()
-    for routes in (progress.internal(services), internal.routes(services), cards.routes(services), extensions.files(services)):
+    for routes in (
+        progress.internal(services),
+        internal.routes(services),
+        cards.routes(services),
+        extensions.files(services),
+    ):
         built.include_router(routes)
     if services.flags.serves_api:
         guarded = [Depends(auth.guard(services.flags.api_users))]

@@ -7,7 +7,7 @@ import base64
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -16,6 +16,7 @@ from modules.core.types import JsonObject
 from modules.web.api import errors, hangup, img2img, schemas, scripts, txt2img
 
 if TYPE_CHECKING:
+    from modules.generate.scripts.registry import Tab
     from modules.jobs.queue import Job
     from modules.web.services import Services
 
@@ -59,7 +60,7 @@ def submit_txt2img(
     """(the body as it was understood, job id)."""
     asked = txt2img.complete(body, services.options.snapshot(), services.options.registry)
     script = scripts.chosen(services, asked.script_name, "txt2img")
-    extension_args = scripts.always_on(services, asked.alwayson_scripts, "txt2img")
+    extension_args = _extension_args(services, asked, "txt2img")
     try:
         job = txt2img.with_first_pass(
             txt2img.request(asked), asked.firstpass_image or "", services.inputs, services.fetching
@@ -77,7 +78,7 @@ def submit_img2img(
     """(the body as it was understood and as the answer shows it, job id)."""
     asked = txt2img.complete(body, services.options.snapshot(), services.options.registry)
     script = scripts.chosen(services, asked.script_name, "img2img")
-    extension_args = scripts.always_on(services, asked.alwayson_scripts, "img2img")
+    extension_args = _extension_args(services, asked, "img2img")
     try:
         job = img2img.request(asked, services.inputs, services.fetching)
         job = dataclasses.replace(job, extension_args=extension_args)
@@ -85,6 +86,12 @@ def submit_img2img(
     except DamagedFile as error:
         raise BadRequest(f"sd_model_checkpoint: {error}", field="sd_model_checkpoint") from error
     return asked if asked.include_init_images else asked.model_copy(update={"init_images": None, "mask": None}), id
+
+
+def _extension_args(services: Services, asked: schemas.Processing, tab: Tab) -> dict[str, Any]:
+    """What the body asks of always-on scripts, by itself or in its infotext."""
+    given = scripts.always_on(services, asked.alwayson_scripts, tab)
+    return {**scripts.told(services, asked.infotext, tab), **given} if asked.infotext else given
 
 
 def _answer(job: Job, asked: schemas.Processing) -> Response:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 from pydantic import Field
 
+from modules.prompts import importing
 from modules.web.api.schemas import Schema
 
 if TYPE_CHECKING:
@@ -58,6 +59,16 @@ def routes(services: Services) -> APIRouter:
 def always_on(services: Services, asked: dict[str, Any], tab: Tab) -> dict[str, Any]:
     """`alwayson_scripts` -> `extension_args`. Raises NotFound, BadRequest for what cannot be honoured."""
     return services.scripts.check_always_on(asked, tab, services.menus)
+
+
+def told(services: Services, infotext: str, tab: Tab) -> dict[str, Any]:
+    """What an infotext says of always-on scripts, as `extension_args`."""
+    found: dict[str, Any] = {}
+    for key, values in services.scripts.told(services.menus, tab, importing.parse(infotext)).items():
+        row = next(script for script in services.scripts.always_on(tab) if script.key == key)
+        arguments = row.arguments(tab, services.menus) if row.arguments else ()
+        found[key] = [values.get(each.name, True if each.name == "enabled" else None) for each in arguments]
+    return found
 
 
 def chosen(services: Services, name: str | None, tab: Tab) -> str | None:

@@ -72,7 +72,9 @@ def fetch(
 def _answer(target: Target, agent: str, seconds: float) -> Iterator[http.client.HTTPResponse]:
     """Ask the pinned address once."""
     with connected(target, seconds) as connection:
-        connection.request("GET", target.path, headers={"Accept": "image/*", **({"User-Agent": agent} if agent else {})})
+        connection.request(
+            "GET", target.path, headers={"Accept": "image/*", **({"User-Agent": agent} if agent else {})}
+        )
         yield connection.getresponse()
 
 

@@ -15,14 +15,12 @@ pytestmark = pytest.mark.reference
 FILE = Path(__file__).parents[4] / "shared" / "reference" / "sdapi-openapi.json"
 PREFIXES = ("/sdapi/", "/internal/", "/sd_extra_networks/")
 """Whose paths are an interface; A1111's other paths are those of its Gradio."""
-ELSEWHERE = ("/sdapi/v1/extensions",)
-"""Served by an extension of the program, with tests of its own."""
 
 
 def _operations() -> list[tuple[str, str]]:
     """Every (path, method) of A1111's file; none where it is not here."""
     paths = json.loads(FILE.read_text(encoding="utf-8"))["paths"] if FILE.exists() else {}
-    ours = [path for path in paths if path.startswith(PREFIXES) and path not in ELSEWHERE]
+    ours = [path for path in paths if path.startswith(PREFIXES)]
     return [(path, method) for path in ours for method in paths[path]]
 
 
