@@ -20,6 +20,7 @@ from modules.core.store import write_atomically
 log = logging.getLogger(__name__)
 
 RANGE = ("minimum", "maximum", "step")
+ATTRIBUTES = (*RANGE, "value")
 KEPT = (gr.Slider, gr.Number, gr.Checkbox, gr.Dropdown, gr.Radio, gr.Textbox)
 """Widgets whose values the file keeps."""
 

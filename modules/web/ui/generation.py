@@ -210,7 +210,8 @@ class Actions:
             return ""
         if chosen and options["include_styles_into_token_counters"]:
             with contextlib.suppress(EaselError):
-                text = self.services.styles.apply(chosen, *(("", text) if negative else (text, "")))[int(negative)]
+                both = self.services.styles.apply(chosen, *(("", text) if negative else (text, "")))
+                text = both[1] if negative else both[0]
         return markup.token_counter(*self.services.count_tokens(text))
 
     def dropped(self, path: str | None) -> Updates:

@@ -88,7 +88,7 @@ def build(services: Services, catalog: Catalog, media: Media) -> tuple[Tab, Plac
 
 
 def modes() -> tuple[Widgets, dict[str, Any]]:
-    """A tab for each mode, with its picture; what only inpainting needs is shown with it -> form, and `Places` in part."""
+    """A tab for each mode, with its picture; what only inpainting needs is shown with it -> form, parts of Places."""
     form: Widgets = {"mode": gr.State(PLAIN)}
     copies: dict[tuple[int, int], gr.Button] = {}
     with gr.Tabs(elem_id="mode_img2img") as tabs:

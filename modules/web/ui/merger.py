@@ -86,9 +86,11 @@ def vaes(services: Services) -> list[str]:
 
 def asked(values: Mapping[str, Any]) -> Merge:
     """The form's values as a request. Raises BadRequest."""
-    plain = {name: value for name, value in values.items() if name not in ("block_weights", "loras", "config_source")}
+    plain: dict[str, Any] = {
+        name: value for name, value in values.items() if name not in ("block_weights", "loras", "config_source")
+    }
     request = Merge(
-        **{name: value or "" if value is None else value for name, value in plain.items()},
+        **{name: "" if value is None else value for name, value in plain.items()},
         config_source=int(values["config_source"] or 0),
         block_weights=block_weights(values["block_weights"] or ""),
         loras=loras(values["loras"] or ""),

@@ -16,11 +16,13 @@ from fastapi import Request
 from modules.web.additions import PAGE_SCRIPT, PageTab
 from modules.web.ui import (
     defaults_view,
+    extensions,
     extras,
     generation,
     history,
     img2img,
     img2img_tools,
+    importing,
     markup,
     merger,
     png_info,
@@ -29,6 +31,7 @@ from modules.web.ui import (
     sends,
     settings,
     theme,
+    train,
     txt2img,
 )
 from modules.web.ui.media import Media
@@ -70,7 +73,9 @@ TABS: Mapping[str, tuple[str, Callable[[Parts], Any]]] = {
     "history": ("History", lambda parts: history.build(history.Album(services=parts.services, media=parts.media))),
     "queue": ("Queue", lambda parts: queue.build(parts.services, parts.media)),
     "modelmerger": ("Checkpoint Merger", lambda parts: merger.build(parts.services)),
+    "train": ("Train", lambda parts: train.build(parts.services)),
     "settings": ("Settings", lambda parts: settings.build(parts.services, parts.quick)),
+    "extensions": ("Extensions", lambda parts: extensions.build(parts.services)),
 }
 """Id -> (title, builder), in the usual order; the element ids are "tab_" and the id."""
 AT_ONCE = ("txt2img", "img2img", "extras", "pnginfo")
@@ -93,7 +98,8 @@ def build(services: Services) -> gr.Blocks:
                 shown = title not in options["hidden_tabs"] or id == "settings"
                 with gr.Tab(title, id=id, elem_id=f"tab_{id}", visible=shown, render_children=id in AT_ONCE):
                     parts.made[id] = make(parts)
-            for each in services.additions.tabs.all():
+            late = (each for ask in services.additions.late_tabs.all() for each in ask())
+            for each in (*services.additions.tabs.all(), *late):
                 extension_tab(each, shown=each.title not in options["hidden_tabs"])
         gr.HTML(footer(services), elem_id="footer")
         script.build(services)
@@ -150,6 +156,8 @@ def connect(parts: Parts, tabs: gr.Tabs, page: gr.Blocks) -> None:
     png_info.wire(made["pnginfo"], targets)
     sends.wire_history(made["history"], history.Album(services=services, media=parts.media), targets)
     merger.wire(made["modelmerger"], page)
+    train.wire(made["train"])
+    importing.wire(made["settings"].wizard, services)
 
 
 def footer(services: Services) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ class Board:
             "skip": lambda: queue.skip(id),
             "retry": lambda: queue.retry(id),
             "clear": self._clear,
-            **{where: lambda where=where: self._move(id, where) for where in ("first", "up", "down", "last")},
+            **{where: functools.partial(self._move, id, where) for where in ("first", "up", "down", "last")},
         }
         acts[asked["act"]]()
         return self.state(asked)

@@ -17,7 +17,7 @@ import gradio as gr
 
 from modules.core.errors import EaselError
 from modules.loading.vaes import AUTOMATIC, NONE
-from modules.web.ui import checkpoints, defaults_view, localization, markup, theme
+from modules.web.ui import checkpoints, defaults_view, importing, localization, markup, theme
 from modules.web.ui.form import QUIET, Updates
 
 if TYPE_CHECKING:
@@ -25,24 +25,26 @@ if TYPE_CHECKING:
     from modules.web.services import Services
 
 
+TAB_TITLES: tuple[str, ...] = (
+    *("txt2img", "img2img", "Extras", "PNG Info", "History", "Queue"),
+    *("Checkpoint Merger", "Train", "Settings", "Extensions"),
+)
+
 # what a menu offers where the registry cannot know it
 CHOICES: dict[str, Callable[[Services], list[str]]] = {
     checkpoints.KEY: checkpoints.titles,
     "sd_vae": lambda services: [AUTOMATIC[0], NONE, *(entry.name for entry in services.library.vaes.all())],
     "upscaler_for_img2img": lambda services: services.upscalers.names(),
     "gradio_theme": lambda services: theme.choices(),
-    "localization": lambda services: localization.names(
-        services.paths, services.additions.translations.all()
-    ),
+    "localization": lambda services: localization.names(services.paths, services.additions.translations.all()),
     "hidden_tabs": lambda services: list(TAB_TITLES),
     "ui_tab_order": lambda services: list(TAB_TITLES),
 }
-TAB_TITLES = ("txt2img", "img2img", "Extras", "PNG Info", "History", "Queue", "Checkpoint Merger", "Settings")
 
 WANTED = "() => [desiredCheckpointName]"
 """The script's variable, as A1111 calls it."""
 
-OWN = [("settings_tab_defaults", "Defaults")]
+OWN = [("settings_tab_defaults", "Defaults"), (importing.SECTION, "Import from A1111")]
 """Sections that are no list of options."""
 
 
@@ -83,6 +85,7 @@ class Tab:
     result: gr.HTML
     quick: Quick
     defaults: defaults_view.View
+    wizard: importing.Wizard
 
 
 def value_of(option: Option, services: Services) -> Any:
@@ -194,6 +197,7 @@ def build(services: Services, on_top: Quick) -> Tab:
                     if refresh is None and any(option.key == checkpoints.KEY for option in options):
                         refresh = refresh_button()
             beginnings = defaults_view.build()
+            wizard = importing.build()
     return Tab(
         controls=tuple(controls),
         refresh=refresh or refresh_button(),
@@ -201,6 +205,7 @@ def build(services: Services, on_top: Quick) -> Tab:
         result=result,
         quick=on_top,
         defaults=beginnings,
+        wizard=wizard,
     )
 
 

@@ -115,7 +115,17 @@ def classic() -> gr.themes.Base:
 
 
 STYLES = ("style.css", "parts.css")
-SCRIPTS = ("script.js", "islands.js", "a1111.js", "prompt.js", "page.js", "cards.js", "queue.js", "history.js")
+SCRIPTS = (
+    "script.js",
+    "islands.js",
+    "a1111.js",
+    "prompt.js",
+    "page.js",
+    "cards.js",
+    "queue.js",
+    "history.js",
+    "extensions.js",
+)
 """In this order in the page's head."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.web.ui.fakes import World, world
+from tests.web.ui.serving import Open, serving
 
 
 @pytest.fixture
@@ -23,3 +25,24 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def opened(make_world: Callable[..., World], chromium: Any) -> Iterator[Callable[..., tuple[World, Open]]]:
+    """(world, open a browser on it), with keywords of `fakes.world`; everything is closed afterwards."""
+    from tests.visitor import Visitor
+
+    with contextlib.ExitStack() as stack:
+
+        def start(**given: Any) -> tuple[World, Open]:
+            world = make_world(**given)
+            address = stack.enter_context(serving(world))
+
+            def visit(**context: Any) -> Any:
+                visitor = Visitor(chromium, address, **context)
+                stack.callback(visitor.context.close)
+                return visitor
+
+            return world, visit
+
+        yield start

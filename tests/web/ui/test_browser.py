@@ -2,68 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
 from PIL import Image
 
 from modules.generate.request import Img2Img
-from modules.web.ui import page as easel_page
-from tests.visitor import Visitor, expect, needs_chromium
+from tests.visitor import expect, needs_chromium
 from tests.web.ui.fakes import FakeCheckpoint, World
+from tests.web.ui.serving import Open
 
 pytestmark = needs_chromium
-
-
-@contextlib.contextmanager
-def serving(world: World) -> Iterator[str]:
-    """The world's page on a free port -> its address."""
-    app = FastAPI()
-    easel_page.mount(app, world.services)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
-
-
-Open = Callable[..., Visitor]
-
-
-@pytest.fixture
-def opened(make_world: Callable[..., World], chromium: Any) -> Iterator[Callable[..., tuple[World, Open]]]:
-    """(world, open a browser on it), with keywords of `fakes.world`; everything is closed afterwards."""
-    with contextlib.ExitStack() as stack:
-
-        def start(**given: Any) -> tuple[World, Open]:
-            world = make_world(**given)
-            address = stack.enter_context(serving(world))
-
-            def visit(**context: Any) -> Visitor:
-                visitor = Visitor(chromium, address, **context)
-                stack.callback(visitor.context.close)
-                return visitor
-
-            return world, visit
-
-        yield start
 
 
 def test_prompt_typed_generate_clicked_picture_seen_infotext_read(opened: Callable[..., tuple[World, Open]]) -> None:

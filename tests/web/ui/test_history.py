@@ -38,7 +38,7 @@ def test_pages_joined_are_everything_newest_first(make_world: Callable[..., Worl
 @pytest.mark.parametrize(
     ("asked", "count"),
     [
-        ({"text": "cat 1"}, 1),
+        ({"text": "cat 101"}, 1),
         ({"seed": "102"}, 1),
         ({"sampler": "Euler a"}, 3),
         ({"model": "another"}, 0),

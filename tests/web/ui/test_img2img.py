@@ -13,7 +13,7 @@ from PIL import Image
 
 from modules.core.errors import BadRequest
 from modules.generate.request import Img2Img
-from modules.web.ui import generation, img2img
+from modules.web.ui import generation, img2img, page
 from tests.web.ui.fakes import World
 from tests.web.ui.test_painting import PICTURE, painted, stroke
 
@@ -22,7 +22,7 @@ MakeWorld = Callable[..., World]
 
 def tab_of(world: World) -> generation.Tab:
     with gr.Blocks(analytics_enabled=False):
-        return img2img.build(world.services, world.services.catalog)[0]
+        return img2img.build(world.services, world.services.catalog, page.media_of(world.services))[0]
 
 
 def values(tab: generation.Tab, **given: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def media(folder: Path) -> Media:
 
 def test_a_small_copy_is_made_once_and_again_when_the_picture_changes(tmp_path: Path) -> None:
     made, path = media(tmp_path), tmp_path / "outputs" / "a b.png"
-    path.parent.mkdir()
+
     Image.new("RGB", (1000, 500), "red").save(path)
     assert made.known(path) is None
     address = made.small(path)
