@@ -46,6 +46,7 @@ from modules.jobs.history import History, Picture
 from modules.jobs.progress import Control
 from modules.jobs.queue import Queue
 from modules.jobs.tally import Tally
+from modules.jobs.together import Together
 from modules.jobs.trash import Trash
 from modules.jobs.webhooks import Webhooks
 from modules.jobs.worker import Runner
@@ -63,6 +64,7 @@ from modules.prompts import counting, infotext, tokens
 from modules.prompts.chunks import NO_WORDS, TextPolicy, Word, Words
 from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import Catalog, builtin
+from modules.settings import a1111
 from modules.settings import builtin as settings_table
 from modules.settings.flags import Flags
 from modules.settings.options import Options, frozen_keys
@@ -87,6 +89,8 @@ ROOT = Path(__file__).resolve().parent.parent
 WAITING_AT_MOST = 100_000
 PICTURE = re.compile(r"[0-9a-f]{64}")
 """How `Inputs` names pictures."""
+PAGE = "ui"
+"""The owner of the page's jobs."""
 RESULTS_KEPT = 200
 """Jobs whose unsaved pictures can still be fetched."""
 
@@ -159,6 +163,7 @@ class App:
             self.store,
             tidied,
             on_pruned=self._forget,
+            together={"txt2img": Together(run=self.desk.run_together, room=self.desk.room)},
             on_ended=(self.tally.add,),
             on_change=lambda: self.webhooks.wake(),
         )
@@ -169,6 +174,7 @@ class App:
         )
         self._warm = False
         self.floor.open(self.queue)
+        self.guests = Guests.open(self)
         self.extensions = self._extensions()
         self.extensions.load_all()
         self.startup: dict[str, Any] = {"total": 0.0, "records": {}}
@@ -176,6 +182,7 @@ class App:
         self.services = self._services()
         self.asgi = self._asgi()
         self.extensions.opened(self.asgi)
+        self.guests.started(self.asgi)
         self._resting = False
 
     def start(self) -> None:
@@ -230,6 +237,7 @@ class App:
         from modules.core import device
         from modules.generate.studio import Studio
         from modules.loading.companions import Companions
+        from modules.loading.depth import DepthModel
         from modules.loading.shelf import Shelf
         from modules.loading.tiny import TinyFiles
         from modules.networks.apply import Networks
@@ -269,6 +277,7 @@ class App:
             inputs=self.inputs,
             version=VERSION,
             asked=functools.partial(self.scripts.asked, self.menus),
+            depth=DepthModel([self.paths.models / "midas"], lambda: placement),
         )
 
     def _extensions(self) -> Extensions:
@@ -290,7 +299,7 @@ class App:
         )
         shipped = self.paths.shipped_extensions
         folders = (shipped, self.paths.extensions)
-        return Extensions(house, self.flags, folders, shipped=shipped, guests=Guests.open(self))
+        return Extensions(house, self.flags, folders, shipped=shipped, guests=self.guests)
 
     def _placement(self, part: str) -> Placement:
         """Where "esrgan", "gfpgan", … compute: with everything else, unless --use-cpu names them."""
@@ -399,7 +408,10 @@ class App:
             return id
         row = self.script_desk.row(request, script, arguments) if script else self.desk.row(request)
         try:
-            return self.queue.submit(SCRIPT if script else request.kind, row, id=id, owner=owner)
+            together = row.pop("together", None)
+            together = None if owner == PAGE else together  # a page shows each job's own previews
+            kind = SCRIPT if script else request.kind
+            return self.queue.submit(kind, row, id=id, owner=owner, together=together)
         except BadRequest:
             if id is not None and self._has(id, asked):  # it came twice at once, and the other one was quicker
                 return id
@@ -492,6 +504,7 @@ class App:
             startup=self.startup,
             additions=self.additions,
             extensions=self.extensions.all,
+            manage_extension=self._manage_extension,
             allowed_folders=(
                 self.paths.outputs,
                 self.paths.results,
@@ -499,6 +512,16 @@ class App:
                 *map(Path, self.flags.gradio_allowed_path),
             ),
         )
+
+    def _manage_extension(self, act: str, name: str) -> list[str]:
+        """Enable, disable or reload an extension -> what only a restart can do, and what went wrong."""
+        acts = {
+            "enable": self.extensions.enable,
+            "disable": self.extensions.disable,
+            "reload": self.extensions.reload,
+        }
+        outcome = acts[act](name)
+        return [*outcome.failures, *outcome.later]
 
     def _menus(self) -> Menus:
         """Names to choose from, for the page and for scripts."""
@@ -543,7 +566,8 @@ class App:
             return asgi
         from modules.web import ui
 
-        ui.mount(asgi, self.services)
+        with self.guests.building():
+            ui.mount(asgi, self.services)
         return asgi
 
     def _choose_checkpoint(self) -> None:
@@ -581,7 +605,7 @@ def build(flags: Flags) -> App:
 
 
 def _paths(flags: Flags) -> Paths:
-    return Paths.make(
+    made = Paths.make(
         root=ROOT,
         data_dir=flags.data_dir,
         models_dir=flags.models_dir,
@@ -604,6 +628,7 @@ def _paths(flags: Flags) -> Paths:
         ui_config=flags.ui_config_file,
         styles=flags.styles_file or None,
     )
+    return a1111.with_folders(made, a1111.extra(made.data / a1111.FILE))
 
 
 def _options(flags: Flags, paths: Paths, catalog: Catalog, folders: Folders) -> Options:

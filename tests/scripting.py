@@ -12,8 +12,7 @@ from PIL import Image
 
 from modules.core.store import Store
 from modules.core.types import JsonObject
-from modules.generate.request import KINDS, Generation, Img2Img
-from modules.generate.scripts.always_on import soft_inpainting
+from modules.generate.request import KINDS, Generation
 from modules.generate.scripts.builtin import scripts
 from modules.generate.scripts.registry import Menus, Scripts
 from modules.generate.scripts.running import Workshop, run_job
@@ -21,7 +20,7 @@ from modules.jobs.cells import Cells
 from modules.settings.options import Snapshot
 from tests.reference.cases import Case
 from tests.reference.test_pictures import request_of
-from tests.studio import Bench, Silent
+from tests.studio import MENUS, Bench, Silent
 
 
 class Stage:
@@ -81,11 +80,13 @@ class Stage:
 def answered(case: Case, bench: Bench, folder: Path) -> JsonObject:
     """Our answer to a case of A1111 that runs scripts."""
     request = request_of(case, bench.studio.inputs)
-    if isinstance(request, Img2Img):
-        soft = soft_inpainting(case.request.get("alwayson_scripts", {}))
-        request = dataclasses.replace(request, soft_inpainting=soft)
     name = case.request.get("script_name")
-    if not name:
-        return bench.make(request, **case.settings)
-    stage = Stage(bench, folder)
-    return stage.run(stage.row(name, case.request["script_args"], request), options=case.settings)
+    with bench.extended("soft_inpainting"):
+        asked = case.request.get("alwayson_scripts", {})
+        known = {key: value for key, value in asked.items() if key.lower() == "soft inpainting"}
+        given = bench.scripts.check_always_on(known, "img2img", MENUS)
+        request = dataclasses.replace(request, extension_args=given)
+        if not name:
+            return bench.make(request, **case.settings)
+        stage = Stage(bench, folder)
+        return stage.run(stage.row(name, case.request["script_args"], request), options=case.settings)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,11 @@ from modules.core.store import Store
 from modules.core.types import JsonObject
 from modules.generate import run
 from modules.generate.moments import Moments
+from modules.generate.postprocess import Steps
 from modules.generate.request import Txt2Img
 from modules.generate.save import Album
+from modules.generate.scripts.axes import Axes
+from modules.generate.scripts.registry import Menus, Scripts
 from modules.generate.studio import Studio
 from modules.imaging.inputs import Inputs
 from modules.loading.faces import FaceRestorers
@@ -24,16 +29,22 @@ from modules.loading.shelf import Shelf
 from modules.loading.tiny import TinyFiles
 from modules.loading.upscale.catalog import Upscalers
 from modules.networks.apply import Networks
+from modules.plugins import loading
+from modules.plugins.api import ExtensionApi
+from modules.plugins.extension import Extension
+from modules.plugins.house import House
 from modules.prompts.styles import StyleBook
 from modules.samplers.catalog import builtin
 from modules.settings import builtin as settings_table
-from modules.settings.options import Snapshot
+from modules.settings.options import Options, Snapshot
 from tests.reference.cases import SHARED, SHIPPED
 
 MODELS = Path(__file__).resolve().parent / "reference" / "models"
 NETWORKS = next((root for root in (SHIPPED / "models", SHARED / "models") if (root / "Lora").is_dir()), MODELS)
 """Where the reference's networks lie: those shipped with the repository first."""
 
+EXTENSIONS = Path(__file__).resolve().parents[1] / "extensions"
+MENUS = Menus(samplers=tuple, schedulers=tuple, checkpoints=tuple, find_checkpoint=str)
 
 OTHERS = sorted((SHARED / "models" / "Stable-diffusion").glob("*.safetensors"))
 """Checkpoints of the other families, where the whole reference is there."""
@@ -78,6 +89,8 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.moments = Moments()
+        self.scripts = Scripts()
+        self.network_words: set[str] = set()
         self.registry = settings_table.registry()
         self.library = Library(
             [MODELS / "Stable-diffusion"],
@@ -95,6 +108,7 @@ class Bench:
                 hypernetworks=[folder / "hypernetworks", NETWORKS / "hypernetworks"],
                 embeddings=[folder / "embeddings", NETWORKS / "embeddings"],
                 store=Store(folder / "networks.sqlite"),
+                others=self.network_words,
             ),
             styles=StyleBook(root / "models" / "styles.csv" for root in (SHARED, SHIPPED)),
             tiny=TinyFiles(folder / "VAE-taesd"),
@@ -105,8 +119,39 @@ class Bench:
             ),
             inputs=Inputs(folder / "inputs"),
             version="test",
+            asked=functools.partial(self.scripts.asked, MENUS),
         )
         self._jobs = itertools.count()
+
+    @property
+    def house(self) -> House:
+        """What extensions are handed."""
+        return House(
+            moments=self.moments,
+            options=Options(self.registry, self.folder / "config.json"),
+            catalog=self.studio.catalog,
+            upscalers=self.studio.upscalers,
+            scripts=self.scripts,
+            menus=MENUS,
+            axes=Axes(()),
+            steps=Steps(()),
+            captioners={},
+            network_words=self.network_words,
+            studio=lambda: self.studio,
+            data=self.folder,
+        )
+
+    @contextlib.contextmanager
+    def extended(self, name: str) -> Iterator[ExtensionApi]:
+        """With an extension of extensions/ loaded."""
+        extension = Extension(name=name, folder=EXTENSIONS / name)
+        api = ExtensionApi(extension, self.house)
+        loading.register(extension)(api)
+        try:
+            yield api
+        finally:
+            api.withdraw()
+            loading.forget(extension)
 
     def options(self, changes: Mapping[str, Any]) -> Snapshot:
         return Snapshot(self.registry).overlay({"sd_model_checkpoint": "tiny-sd1", **changes})

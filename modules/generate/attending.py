@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from modules.core.errors import EaselError, Interrupted
@@ -20,16 +21,24 @@ from modules.generate.studio import Studio
 log = logging.getLogger(__name__)
 
 
-def attended(studio: Studio, request: Generation) -> Studio:
+@contextlib.contextmanager
+def attended(studio: Studio, request: Generation) -> Iterator[Studio]:
     """The studio of a job, with the always-on scripts that the request brings listening to its moments.
 
-    Raises what a script raises as it begins.
+    Afterwards, also where the job fails, their `close` is called if they have one. Raises what a script raises as it
+    begins.
     """
-    parts = [
-        _Part(asked, asked.script.work(asked.values, studio))
-        for asked in studio.asked(request.kind, request.extension_args)
-        if asked.script.work is not None
-    ]
+    with contextlib.ExitStack() as ends:
+        yield _attended(studio, request, ends)
+
+
+def _attended(studio: Studio, request: Generation, ends: contextlib.ExitStack) -> Studio:
+    parts = []
+    for asked in studio.asked(request.kind, request.extension_args):
+        work = asked.script.work(asked.values, studio, request) if asked.script.work is not None else None
+        if work is not None:
+            parts.append(_Part(asked, work))
+            ends.callback(parts[-1].close)
     if not parts:
         return studio
     moments = studio.moments
@@ -64,6 +73,14 @@ class _Part:
                     self.notes.append(note)
 
         return run
+
+    def close(self) -> None:
+        close = getattr(self.work, "close", None)
+        if callable(close):
+            try:
+                close()
+            except Exception:
+                log.exception("%s: its end failed.", self.name)
 
     def finished(self, event: Finished) -> None:
         if self.notes:

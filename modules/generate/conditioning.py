@@ -1,5 +1,5 @@
 """What models with further input channels are shown beside the noise: a picture with a hole in it and the hole's mask,
-or the picture that is to be edited.
+the picture that is to be edited, or its depth.
 
 `img2img` and hires fix ask `shown`, text to image asks `blank`.
 """
@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from modules.core.errors import EaselError
 from modules.generate.plan import Plan
+from modules.generate.studio import Studio
 from modules.imaging.resize import resize
 from modules.loading.families import DEPTH, EDITING, INPAINTING
 from modules.loading.loader import Model
@@ -23,7 +23,9 @@ def blank(model: Model, work: Plan, count: int) -> Tensor | None:
     """For `count` pictures made of text alone (count, C', H/8, W/8); None for a plain model. Raises EaselError."""
     if not model.variant:
         return None
-    _refuse_depth(model)
+    if model.variant == DEPTH:
+        factor = model.family.latent.factor
+        return torch.zeros(count, 1, work.height // factor, work.width // factor, device=model.placement.device)
     grey = torch.full((3, work.height, work.width), 0.5, device=model.placement.device)
     latent = _encoded(model, grey)
     if model.variant == EDITING:
@@ -32,15 +34,18 @@ def blank(model: Model, work: Plan, count: int) -> Tensor | None:
     return torch.cat([mask, latent], dim=1).expand(count, -1, -1, -1)
 
 
-def shown(model: Model, work: Plan, picture: Image.Image, mask: Image.Image | None, *, rounded: bool) -> Tensor | None:
+def shown(
+    studio: Studio, model: Model, work: Plan, picture: Image.Image, mask: Image.Image | None, *, rounded: bool
+) -> Tensor | None:
     """For an RGB picture of which the mask (L, white may change; None: all of it) may change (1, C', H/8, W/8).
 
     None for a plain model. Raises EaselError.
     """
     if not model.variant:
         return None
-    _refuse_depth(model)
     size = (work.height // model.family.latent.factor, work.width // model.family.latent.factor)
+    if model.variant == DEPTH:
+        return studio.depth.tell(picture, size).to(model.placement.device)
     pixels = of_image(picture).to(model.placement.device)
     if model.variant == EDITING:
         facts = model.family.latent
@@ -70,15 +75,14 @@ def _sized(latent: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(latent, size=size, mode="bilinear")
 
 
-def _refuse_depth(model: Model) -> None:
-    if model.variant == DEPTH:
-        what = f"{model.checkpoint.short_name} wants the depth of a picture beside the noise"
-        raise EaselError(f"{what}, and this version of Easel cannot tell depth. Take another checkpoint.")
-
-
 def is_editing(model: Model) -> bool:
     """Whether it is shown a picture to edit."""
     return model.variant == EDITING
+
+
+def is_flat(model: Model, studio: Studio) -> bool:
+    """Whether it is shown depth, and nobody can tell any."""
+    return model.variant == DEPTH and studio.depth.folder is None
 
 
 def is_inpainting(model: Model) -> bool:

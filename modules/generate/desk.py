@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from modules.settings.options import Options, Snapshot
 
 if TYPE_CHECKING:
     from modules.generate.plan import Plan
-    from modules.generate.save import Kept
+    from modules.generate.save import Album, Kept
     from modules.generate.studio import Studio
     from modules.jobs.progress import Control
 
@@ -51,16 +51,14 @@ class Desk:
         """The plan of a request. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile."""
         from modules.generate import plan, restoring
 
-        work = plan.make(
-            request,
-            settings,
+        stock = plan.Stock(
             library=self.library,
             catalog=self.catalog,
             styles=self.styles,
             upscalers=self.upscalers,
             version=self.version,
-            started=datetime.now(),
         )
+        work = plan.make(request, settings, stock, datetime.now())
         restoring.check(self.faces, work)
         return work
 
@@ -70,28 +68,22 @@ class Desk:
 
     def row(self, request: Generation) -> JsonObject:
         """Check a request and freeze its seeds and today's options with it -> the job's row. Raises as `check`."""
-        from modules.generate import plan
+        from modules.generate import plan, together
 
         settings = self.options.snapshot().overlay(request.override_settings)
         fixed = plan.with_seeds(request)
         checked = self.check(fixed, settings)
         frozen = {**settings.changed(), "sd_model_checkpoint": checked.checkpoint.name}
-        return {"asked": self.asked(request), "request": fixed.to_json(), "options": frozen}
+        row = {"asked": self.asked(request), "request": fixed.to_json(), "options": frozen}
+        return row | {"together": together.alike(checked, frozen)}
 
     def run(self, kind: str, job: JsonObject, control: Control) -> JsonObject:
         """The queue's runner: a job's row -> its result."""
         from modules.generate import run
-        from modules.generate.save import Album
 
         control.text("Starting")
-        studio, id = self.studio(), control.job_id
-        settings = Snapshot(self.options.registry).overlay(job["options"])
-        album = Album(
-            data=self.data,
-            spool=self.results / id,
-            moments=studio.moments,
-            record=lambda plan, kept: self.record(id, kept, plan.checkpoint.name),
-        )
+        studio = self.studio()
+        settings, album = self._settings(job), self._album(studio, control.job_id)
         started = time.perf_counter()
         try:
             result = run.make(studio, KINDS[kind].of_json(job["request"]), settings, control, album)
@@ -99,6 +91,47 @@ class Desk:
             self.upscalers.release()  # once a job, not a batch; the next may need its memory
         seconds = time.perf_counter() - started
         return {**result, "seconds": seconds}
+
+    def run_together(
+        self, jobs: Sequence[JsonObject], controls: Sequence[Control]
+    ) -> list[Callable[[], JsonObject]] | None:
+        """Several jobs in one batch -> what saves the pictures of each and gives its result; None: they do not fit."""
+        from modules.generate import together
+
+        studio = self.studio()
+        started = time.perf_counter()
+        parts = [
+            together.Part(
+                request=KINDS["txt2img"].of_json(job["request"]),
+                options=self._settings(job),
+                control=control,
+                album=self._album(studio, control.job_id),
+            )
+            for job, control in zip(jobs, controls, strict=True)
+        ]
+        finishes = together.make(studio, parts)
+        if finishes is None:
+            return None
+        return [lambda finish=finish: {**finish(), "seconds": time.perf_counter() - started} for finish in finishes]
+
+    def room(self, job: JsonObject) -> int:
+        """How many more jobs like this one fit into its batch."""
+        most: int = self.options.snapshot()["batch_waiting_requests"]
+        pictures: int = job["request"]["batch_size"]
+        return most // pictures - 1
+
+    def _settings(self, job: JsonObject) -> Snapshot:
+        return Snapshot(self.options.registry).overlay(job["options"])
+
+    def _album(self, studio: Studio, id: str) -> Album:
+        from modules.generate.save import Album
+
+        return Album(
+            data=self.data,
+            spool=self.results / id,
+            moments=studio.moments,
+            record=lambda plan, kept: self.record(id, kept, plan.checkpoint.name),
+        )
 
     def runners(self) -> dict[str, Callable[[JsonObject, Control], JsonObject]]:
         """One for each kind of request."""

@@ -201,7 +201,16 @@ class GuidedDenoiser:
         self.positive, self.negative = _first(positive, conditioning), negative
         denoised = combined(positive, negative, conditioning, self._policy.scale)
         if self._moments.guided:
-            guided = Guided(x=x, sigma=sigma, denoised=denoised)
+            guided = Guided(
+                x=x,
+                sigma=sigma,
+                denoised=denoised,
+                positive=self.positive,
+                negative=negative,
+                scale=self._policy.scale,
+                conditioning=conditioning,
+                ask=self._predict,
+            )
             self._moments.guided.fire(guided)
             denoised = guided.denoised
         return denoised

@@ -148,7 +148,7 @@ def again(studio: Studio, work: Plan, batch: range, index: int, first: First, co
         equip.equip_also(studio.networks, other, second, batch)
         return _encoded(other, second, equipped.prompts, batch)
 
-    concat = _concat(model, second, latents, enlarged)
+    concat = _concat(studio, model, second, latents, enlarged)
     event = moments.Enlarged(plan=second, index=index, latents=latents, program=first.prompts or read(model))
     studio.moments.enlarged.fire(event)
     begin = Beginning(latents=event.latents, concat=concat, done=0 if first.picture else work.steps[1])
@@ -242,14 +242,16 @@ def _cropped(picture: Image.Image, target: Target) -> Image.Image:
     return picture.crop((left, top, left + width, top + height))
 
 
-def _concat(model: Model, second: Plan, latents: Tensor, pictures: Sequence[Image.Image]) -> Tensor | None:
+def _concat(
+    studio: Studio, model: Model, second: Plan, latents: Tensor, pictures: Sequence[Image.Image]
+) -> Tensor | None:
     """What a model with further input channels is shown (B, C', H, W): all of the picture may change."""
     if conditioning.is_inpainting(model) and second.options["inpainting_mask_weight"] < 1 and not pictures:
         model.residency.use("vae")
         pictures = [to_image(model.vae.decode(latent)) for latent in latents]
-    if not pictures:
+    if not pictures or conditioning.is_flat(model, studio):
         return conditioning.blank(model, second, len(latents))
-    each = [conditioning.shown(model, second, picture, None, rounded=True) for picture in pictures]
+    each = [conditioning.shown(studio, model, second, picture, None, rounded=True) for picture in pictures]
     found = [shown for shown in each if shown is not None]
     return torch.cat(found) if found else None
 

@@ -26,8 +26,14 @@ from modules.generate.studio import Studio
 from modules.imaging import colour
 from modules.imaging.overlay import Overlay
 from modules.imaging.resize import Mode, Upscale
+from modules.loading.families import DEPTH
 from modules.loading.loader import Model
 from modules.loading.vae import of_image
+
+FLAT = (
+    "This checkpoint is shown the depth of a picture. Text alone has none: it was shown a flat one; img2img shows it."
+)
+"""A remark on pictures made of text alone."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,6 +71,8 @@ def begun(
     if isinstance(request, Img2Img) and conditioning.is_editing(model):
         work = _editing(work, request.image_cfg_scale)
     if not isinstance(request, Img2Img):
+        if model.variant == DEPTH:
+            work = dataclasses.replace(work, notes=(*work.notes, FLAT))
         return work, Start(begin=Beginning(concat=conditioning.blank(model, work, request.batch_size)))
     arranged, hash = _arranged(studio, work, request, keep)
     opening = {**work.opening, **arranged.facts, **pixels.encoder_note(work)}
@@ -74,7 +82,7 @@ def begun(
         rest = _noise(model, work) if request.inpainting_fill == inpaint.NOISE else torch.zeros_like(latents)
         latents = latents * (1 - mask) + rest * mask
     concat = [
-        conditioning.shown(model, work, picture, arranged.shown, rounded=request.mask_round)
+        conditioning.shown(studio, model, work, picture, arranged.shown, rounded=request.mask_round)
         for picture in (arranged.pictures if model.variant else ())
     ]
     matched = work.options["img2img_color_correction"]

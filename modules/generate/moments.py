@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from modules.generate.request import Generation
     from modules.imaging.overlay import Overlay
     from modules.loading.loader import Model
+    from modules.loading.prediction import Predict
     from modules.prompts.network_tags import Tag
 
 
@@ -129,11 +130,20 @@ class ModelAnswered:
 
 @dataclasses.dataclass(kw_only=True)
 class Guided:
-    """The two guesses are combined. [on_cfg_after_cfg]"""
+    """The two guesses are combined to `denoised`. [on_cfg_after_cfg]
+
+    positive: the guesses with the first prompt of each picture, negative: with the negative one (None: not asked), both
+    (B, C, H, W); scale: the CFG scale; ask(x, sigma, what to show) asks the model once more.
+    """
 
     x: Tensor
     sigma: Tensor
     denoised: Tensor
+    positive: Tensor
+    negative: Tensor | None
+    scale: float
+    conditioning: Conditioning
+    ask: Predict
 
 
 @dataclasses.dataclass(kw_only=True)

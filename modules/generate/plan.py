@@ -147,17 +147,18 @@ def with_seeds(request: Request) -> Request:
     return dataclasses.replace(request, seed=_fixed(request.seed), subseed=_fixed(request.subseed))
 
 
-def make(
-    request: Generation,
-    options: Mapping[str, Any],
-    *,
-    library: Library,
-    catalog: Catalog,
-    styles: StyleBook,
-    upscalers: Finder,
-    version: str,
-    started: datetime,
-) -> Plan:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stock:
+    """What there is to choose from, and the program's version."""
+
+    library: Library
+    catalog: Catalog
+    styles: StyleBook
+    upscalers: Finder
+    version: str
+
+
+def make(request: Generation, options: Mapping[str, Any], stock: Stock, started: datetime) -> Plan:
     """Answer every question of a request. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile."""
     if isinstance(request, Txt2Img):
         request = hires_plan.sized(request, options)
@@ -167,20 +168,16 @@ def make(
         inpaint.check(request)
         request = _one_each(request)
     over_picture = isinstance(request, Img2Img)
-    way = course.planned(request, options, catalog, over_picture=over_picture)
-    text = words.asked(request, options, styles)
+    way = course.planned(request, options, stock.catalog, over_picture=over_picture)
+    text = words.asked(request, options, stock.styles)
     count = request.batch_size * request.n_iter
-    checkpoint = library.chosen(options["sd_model_checkpoint"])
-    hires = None
-    if isinstance(request, Txt2Img) and request.enable_hr:
-        hires = hires_plan.planned(
-            request, options, way, base=checkpoint, library=library, catalog=catalog, styles=styles, upscalers=upscalers
-        )
+    checkpoint = stock.library.chosen(options["sd_model_checkpoint"])
+    hires = _hires(request, options, way, checkpoint, stock)
     return Plan(
         request=request,
         options=options,
         checkpoint=checkpoint,
-        vae=library.vaes.chosen(checkpoint.path, options),
+        vae=stock.library.vaes.chosen(checkpoint.path, options),
         prompts=(text.prompt,) * count,
         negative_prompts=(text.negative_prompt,) * count,
         seeds=tuple(request.seed + (0 if request.subseed_strength else index) for index in range(count)),
@@ -205,11 +202,29 @@ def make(
         tiling=options["tiling"] if request.tiling is None else request.tiling,
         restorer=restoring.restorer(request.restore_faces, options),
         hires=hires,
-        refiner=refiner.asked(request, options, checkpoint, library),
+        refiner=refiner.asked(request, options, checkpoint, stock.library),
         opening=hires.facts if hires else {},
         notes=text.remarks,
         started=started,
-        version=version,
+        version=stock.version,
+    )
+
+
+def _hires(
+    request: Generation, options: Mapping[str, Any], way: Course, checkpoint: Checkpoint, stock: Stock
+) -> Hires | None:
+    """The second pass, if one is asked for."""
+    if not isinstance(request, Txt2Img) or not request.enable_hr:
+        return None
+    return hires_plan.planned(
+        request,
+        options,
+        way,
+        base=checkpoint,
+        library=stock.library,
+        catalog=stock.catalog,
+        styles=stock.styles,
+        upscalers=stock.upscalers,
     )
 
 

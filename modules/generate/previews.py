@@ -66,10 +66,19 @@ class Watch:
 
     def _look(self, latent: Tensor) -> Image.Image:
         model, way = self._model, self._plan.options["show_progress_type"]
-        if way == "Full" and model.residency.mode == "normal":
-            return to_image(model.vae.decode(latent))
+        if way == "Full" and (
+            model.residency.mode == "normal" or self._plan.options["live_preview_allow_lowvram_full"]
+        ):
+            return self._decoded(latent)
         if way == "TAESD":
             decode = self._tiny.decode_with(model.family, self._plan.checkpoint.short_name, latent.device)
             if decode is not None:
                 return to_image(decode(latent))
         return preview.linear(latent, model.family.latent)
+
+    def _decoded(self, latent: Tensor) -> Image.Image:
+        """As the final picture; where not all parts fit on the device, the VAE comes and goes."""
+        self._model.residency.use("vae")
+        picture = to_image(self._model.vae.decode(latent))
+        self._model.residency.use("denoiser")
+        return picture

@@ -46,9 +46,14 @@ def make(studio: Studio, request: Generation, options: Mapping[str, Any], contro
 
     Interrupted work keeps what is there. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile, EaselError.
     """
-    studio = attending.attended(studio, request)
-    album = album.heard_by(studio.moments)
-    work = hypertiled.told(_planned(studio, request, options))
+    with attending.attended(studio, request) as studio:
+        return _make(studio, request, options, control, album.heard_by(studio.moments))
+
+
+def _make(
+    studio: Studio, request: Generation, options: Mapping[str, Any], control: Control, album: Album
+) -> JsonObject:
+    work = hypertiled.told(planned(studio, request, options))
     control.text("Loading the model")
     model = studio.model(work, others=work.models - 1)
     control.text("")
@@ -68,7 +73,7 @@ def make(studio: Studio, request: Generation, options: Mapping[str, Any], contro
                 thrift.again(batch, model, error)
                 continue
             for number, picture in zip(batch, made.decoded, strict=True):
-                _kept(studio, work, start, number, picture, made.sample, album)
+                kept(studio, work, start, number, picture, made.sample, album)
     work = dataclasses.replace(work, notes=(*work.notes, *model.vae.told(), *thrift.notes))
     result = album.close(work)
     studio.moments.finished.fire(moments.Finished(plan=work, result=result))
@@ -89,7 +94,7 @@ def _made(
     work = _starting(studio, work, index, batch)
     equipped = equip.equip(studio.networks, studio.moments, model, work, batch, index)
     work = equipped.plan
-    prompts = _encoded(studio, model, work, equipped.prompts, batch, index)
+    prompts = encoded(studio, model, work, equipped.prompts, batch, index)
     read = _reading(studio, work, equipped.prompts, batch, index)
     early = hires.early(model, work, batch)
     if (given := hires.first_picture(studio, work)) is not None:
@@ -99,7 +104,10 @@ def _made(
     if work.hires:
         first = hires.First(sample=sample, picture=given, prompts=early)
         work, sample = hires.again(studio, work, batch, index, first, control, album.aside)
-    return work, Made(sample, _decoded(studio, sample.model, work, index, sample.latents))
+    pictures = decoded(studio, sample.model, work, index, sample.latents)
+    if remarks := sample.model.vae.told():  # of the second pass' or the refiner's own, if that had the last word
+        work = dataclasses.replace(work, notes=tuple(dict.fromkeys((*work.notes, *remarks))))
+    return work, Made(sample, pictures)
 
 
 def _begin(work: Plan, start: Start, batch: range) -> Beginning:
@@ -110,7 +118,7 @@ def _begin(work: Plan, start: Start, batch: range) -> Beginning:
     return start.begin.part(range(batch.start % size, batch.start % size + len(batch)))
 
 
-def _kept(studio: Studio, work: Plan, start: Start, number: int, picture: Tensor, sample: Sample, album: Album) -> None:
+def kept(studio: Studio, work: Plan, start: Start, number: int, picture: Tensor, sample: Sample, album: Album) -> None:
     """Finish a picture and put it into the album."""
     extra, image = {**sample.extra, **pixels.decoder_note(work)}, to_image(picture)
     if work.restorer and work.options["save_images_before_face_restoration"]:
@@ -121,21 +129,13 @@ def _kept(studio: Studio, work: Plan, start: Start, number: int, picture: Tensor
     img2img.add_masks(work, number, done, extra, album)
 
 
-def _planned(studio: Studio, request: Generation, options: Mapping[str, Any]) -> Plan:
+def planned(studio: Studio, request: Generation, options: Mapping[str, Any]) -> Plan:
+    """The plan of a request, after all listeners."""
     planning = moments.Planning(request=request)
     studio.moments.planning.fire(planning)
     if planning.request.override_settings != request.override_settings and isinstance(options, Snapshot):
         options = options.overlay(planning.request.override_settings)
-    work = plan.make(
-        planning.request,
-        options,
-        library=studio.library,
-        catalog=studio.catalog,
-        styles=studio.styles,
-        upscalers=studio.upscalers,
-        version=studio.version,
-        started=studio.clock(),
-    )
+    work = plan.make(planning.request, options, studio.stock, studio.clock())
     work = dataclasses.replace(
         work, checkpoint=studio.library.hashed(work.checkpoint), vae=studio.library.vaes.hashed(work.vae)
     )
@@ -143,9 +143,9 @@ def _planned(studio: Studio, request: Generation, options: Mapping[str, Any]) ->
         found = hires_plan.with_checkpoint(work.hires, studio.library.hashed(work.hires.checkpoint))
         work = dataclasses.replace(work, hires=found, opening={**work.opening, **found.facts})
     work = equip.with_defaults(studio.networks, work)
-    planned = moments.Planned(plan=work)
-    studio.moments.planned.fire(planned)
-    return planned.plan
+    event = moments.Planned(plan=work)
+    studio.moments.planned.fire(event)
+    return event.plan
 
 
 def _starting(studio: Studio, work: Plan, index: int, batch: range) -> Plan:
@@ -181,12 +181,12 @@ def _reading(studio: Studio, work: Plan, prompts: tuple[str, ...], batch: range,
 
     def read(model: Model) -> Program:
         equip.equip_also(studio.networks, model, work, batch)
-        return _encoded(studio, model, work, prompts, batch, index)
+        return encoded(studio, model, work, prompts, batch, index)
 
     return read
 
 
-def _encoded(studio: Studio, model: Model, work: Plan, prompts: tuple[str, ...], batch: range, index: int) -> Program:
+def encoded(studio: Studio, model: Model, work: Plan, prompts: tuple[str, ...], batch: range, index: int) -> Program:
     """What the batch's prompts, without tags, and its negative prompts say."""
     model.residency.use("text")
     part = slice(batch.start, batch.stop)
@@ -206,16 +206,17 @@ def _encoded(studio: Studio, model: Model, work: Plan, prompts: tuple[str, ...],
     return event.program
 
 
-def _decoded(studio: Studio, model: Model, work: Plan, index: int, latents: Tensor) -> list[Tensor]:
+def decoded(studio: Studio, model: Model, work: Plan, index: int, latents: Tensor) -> list[Tensor]:
+    """Latents (B, C, H, W) to pixels, (3, H, W) in 0..1 each."""
     if not torch.isfinite(latents).all():
         raise EaselError(
             f"{work.checkpoint.title} produced numbers that are not finite. Start with --no-half, or take another file."
         )
     model.residency.use("vae")
     decode = pixels.decoder(studio, model, work)
-    decoded = moments.Decoded(plan=work, index=index, pixels=[decode(latent) for latent in latents])
-    studio.moments.decoded.fire(decoded)
-    return decoded.pixels
+    event = moments.Decoded(plan=work, index=index, pixels=[decode(latent) for latent in latents])
+    studio.moments.decoded.fire(event)
+    return event.pixels
 
 
 def _finished(studio: Studio, work: Plan, number: int, image: Image.Image) -> Image.Image:

@@ -6,7 +6,8 @@ Text to image is one pass, image to image is one with a `Beginning`, hires fix a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -90,34 +91,20 @@ def sample(
     )
     studio.moments.sampling.fire(event)
     predict = handoff.predicting(model, work, trained)
-    guided = GuidedDenoiser(
-        predict,
-        event.program,
-        work.guidance,
-        calls=work.calls,
-        moments=studio.moments,
-    )
-    watch, complete = previews.Watch(model, work, guided, control, studio.tiny, done=begin.done), True
+    guided = GuidedDenoiser(predict, event.program, work.guidance, calls=work.calls, moments=studio.moments)
+    watch = previews.Watch(model, work, guided, control, studio.tiny, done=begin.done)
     told = None if read is None else lambda other: _shown(read(other), begin)
     relay = handoff.Relay(guided, model, work, trained, handoff.taking(studio, model, work, told, control))
     kept = _kept(studio, begin)
     model.residency.use("denoiser")
-    parameters = {**work.parameters, **levels.facts(work, trained)}
-    latents = event.x
-    try:
-        if len(event.sigmas) > 1:
-            latents = work.sampler.run(
-                _keeping(edited.steered(relay, predict, event.program, work.image_scale), kept, work),
-                event.x,
-                event.sigmas,
-                process=model.process,
-                noise=noise if begin.latents is None else _spanning(work, noise, trained),
-                on_step=watch,
-                **parameters,
-            )
-        latents = levels.finished(work, latents, event.sigmas, model.process)
-    except Interrupted:
-        latents, complete = watch.latest, False
+    run = functools.partial(
+        work.sampler.run,
+        _keeping(edited.steered(relay, predict, event.program, work.image_scale), kept, work),
+        process=model.process,
+        noise=noise if begin.latents is None else _spanning(work, noise, trained),
+        **{**work.parameters, **levels.facts(work, trained)},
+    )
+    latents, complete = _run(run, work, model, event, watch)
     if kept is not None:
         latents = kept.put_back(latents, None)
     sampled = moments.Sampled(plan=work, latents=latents)
@@ -126,6 +113,18 @@ def sample(
     return Sample(
         latents=sampled.latents, extra={**work.extra, **own, **guided.facts}, complete=complete, model=relay.model
     )
+
+
+def _run(
+    run: Callable[..., Tensor], work: Plan, model: Model, event: moments.Sampling, watch: previews.Watch
+) -> tuple[Tensor, bool]:
+    """(latents at the end or, interrupted, the newest guess; whether the end was reached)."""
+    try:
+        whole = len(event.sigmas) > 1
+        latents = run(event.x, event.sigmas, on_step=watch) if whole else event.x
+        return levels.finished(work, latents, event.sigmas, model.process), True
+    except Interrupted:
+        return watch.latest, False
 
 
 def _shown(prompts: Program, begin: Beginning) -> Program:

@@ -10,10 +10,11 @@ from typing import Any, Protocol, TypeAlias
 from PIL import Image
 
 from modules.generate.moments import Moments
-from modules.generate.plan import Plan
+from modules.generate.plan import Plan, Stock
 from modules.generate.scripts.registry import Asked
 from modules.imaging.inputs import Inputs
 from modules.loading import storage, vae
+from modules.loading.depth import DepthModel
 from modules.loading.faces import FaceRestorers
 from modules.loading.library import Library
 from modules.loading.loader import Model
@@ -59,8 +60,20 @@ class Studio:
     faces: FaceRestorers
     inputs: Inputs
     version: str
+    depth: DepthModel = dataclasses.field(default_factory=DepthModel)
     clock: Callable[[], datetime] = datetime.now
     asked: Asks = lambda kind, given: ()
+
+    @property
+    def stock(self) -> Stock:
+        """What plans choose from."""
+        return Stock(
+            library=self.library,
+            catalog=self.catalog,
+            styles=self.styles,
+            upscalers=self.upscalers,
+            version=self.version,
+        )
 
     def model(self, work: Plan, *, others: int = 0) -> Model:
         """The model of a plan with its VAE, tiling or not, loaded if need be; at least `others` more stay in memory.

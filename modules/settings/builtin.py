@@ -27,7 +27,7 @@ save_images_before_highres_fix use_old_hires_fix_width_height hires_fix_use_firs
 sd_model_checkpoint sd_checkpoint_cache fp8_storage
 sd_vae sd_vae_decode_method sd_vae_overrides_per_model_preferences sd_vae_checkpoint_cache
 auto_vae_precision auto_vae_precision_bfloat16 add_vae_name_to_info add_vae_hash_to_info
-emphasis comma_padding_backtrack sd3_enable_t5 distilled_cfg_scale
+emphasis comma_padding_backtrack sd3_enable_t5 distilled_cfg_scale batch_waiting_requests
 CLIP_stop_at_last_layers randn_source enable_prompt_comments use_old_emphasis_implementation use_old_scheduling
 eta_ancestral eta_ddim eta_noise_seed_delta s_churn s_tmin s_tmax s_noise sigma_min sigma_max rho
 uni_pc_variant uni_pc_skip_type uni_pc_order uni_pc_lower_order_final beta_dist_alpha beta_dist_beta
@@ -42,7 +42,7 @@ lora_add_hashes_to_infotext lora_bundled_ti_to_infotext textual_inversion_add_ha
 add_model_name_to_info add_model_hash_to_info add_version_to_infotext infotext_skip_pasting
 auto_backcompat disable_weights_auto_swap
 live_previews_enable live_previews_image_format show_progress_every_n_steps show_progress_type
-live_preview_content live_preview_refresh_period show_progress_grid
+live_preview_content live_preview_refresh_period show_progress_grid live_preview_allow_lowvram_full
 ESRGAN_tile ESRGAN_tile_overlap DAT_tile DAT_tile_overlap SWIN_tile SWIN_tile_overlap SCUNET_tile SCUNET_tile_overlap
 face_restoration face_restoration_model code_former_weight face_restoration_unload save_images_before_face_restoration
 outdir_extras_samples use_original_name_batch use_upscaler_name_as_suffix postprocessing_disable_in_extras
@@ -62,7 +62,7 @@ extra_networks_card_order_field extra_networks_card_order extra_networks_tree_vi
 extra_networks_add_text_separator
 """
 WORKS = frozenset(_WORKS.split())
-OWN = frozenset({"distilled_cfg_scale"})
+OWN = frozenset({"distilled_cfg_scale", "batch_waiting_requests"})
 """Options that A1111 does not have."""
 
 INFOTEXT = {
@@ -216,6 +216,8 @@ HELP = {
     "s_min_uncond": "Below this noise level the negative prompt is left out on every second step: faster. 0 is off.",
     "skip_early_cond": "The part of all steps, from the first, that leaves the negative prompt out: faster.",
     "batch_cond_uncond": "Prompt and negative prompt in one pass of the model: faster, more memory.",
+    "batch_waiting_requests": "Requests over the API that differ in prompts and seeds alone share each pass of the"
+    " model, in 32 bits; 1 is off.",
     "pad_cond_uncond": "Make the shorter of prompt and negative prompt as long as the other, so that one pass does.",
     "pad_cond_uncond_v0": "Make the negative prompt as long as the prompt by repeating or cutting it, as DDIM did.",
     "use_old_emphasis_implementation": "75 tokens at most; brackets weigh, numbers are text. For very old pictures.",
@@ -227,7 +229,9 @@ HELP = {
     "use_old_scheduling": "In [a:b:n], below 1 is a fraction and all else a step, also in hires passes (before 1.6).",
     "infotext_skip_pasting": "Labels of generation parameters that stay as they are on the page.",
     "show_progress_every_n_steps": "In steps; -1 shows a preview only at the end of a batch.",
-    "show_progress_type": "Full decodes as for the final picture; Approx cheap takes next to no time; TAESD"
+    "live_preview_allow_lowvram_full": "Full moves the VAE to the device and back for every preview.",
+    "show_progress_type": "Full decodes as for the final picture; Approx cheap takes next to no time, and what settings"
+    " files of A1111 call Approx NN is the same here; TAESD"
     " needs a file in models/VAE-taesd.",
     "live_preview_content": "What the preview shows of the model's answers.",
     "live_preview_refresh_period": "In milliseconds.",

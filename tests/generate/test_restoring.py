@@ -76,16 +76,7 @@ def test_infotext_and_info_tell_the_restorer(bench: Bench) -> None:
 
     def planned(**changes: Any) -> Any:
         studio = bench.studio
-        return plan.make(
-            plan.with_seeds(Txt2Img(**SMALL, **changes)),
-            bench.options({}),
-            library=studio.library,
-            catalog=studio.catalog,
-            styles=studio.styles,
-            upscalers=studio.upscalers,
-            version="test",
-            started=studio.clock(),
-        )
+        return plan.make(plan.with_seeds(Txt2Img(**SMALL, **changes)), bench.options({}), studio.stock, studio.clock())
 
     with_faces, without = planned(restore_faces=True), planned()
     assert "Seed: 1, Face restoration: CodeFormer, Size: 64x64" in describe.text_of(with_faces, 0, {})

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Tab: TypeAlias = Literal["txt2img", "img2img"]
 TABS: tuple[Tab, ...] = ("txt2img", "img2img")
 
+Work: TypeAlias = "Callable[[Mapping[str, Any], Studio, Request], object | None]"
+"""(values by name, studio, request) -> an object whose methods are named after moments."""
 Build: TypeAlias = Callable[["Tab"], Sequence[Any]]
 Encode: TypeAlias = Callable[[Any], Any]
 
@@ -178,8 +180,9 @@ def _short(value: Any) -> str:
 class Script:
     """A script that a request can choose. title is A1111's; requests name it in any case.
 
-    build, encode: see `AlwaysOn`. arguments: given a tab and the menus; run: the work; check: raises BadRequest or NotFound for values that cannot
-    work, when the request comes in; refusal: why it cannot be used here at all, "" if it can.
+    arguments: given a tab and the menus; run: the work; check: raises BadRequest or NotFound for values that cannot
+    work, when the request comes in; refusal: why it cannot be used here at all, "" if it can. build, encode: see
+    `AlwaysOn`.
     """
 
     title: str
@@ -219,10 +222,10 @@ class AlwaysOn:
 
     arguments None: it has no widgets at all. check: raises BadRequest for arguments that ask for what there is not;
     None accepts whatever comes, as A1111 does for what the request's own fields say.
-    work: begins its part in a job; methods of what it returns that are named after moments are called in this job alone
-    (see `generate.attending`); None: it does nothing by itself. wanted: whether these values ask for that. owner: the
-    extension it belongs to. build: makes its own widgets inside the open page -> input components in the order of the
-    arguments; encode: makes of a widget's value what JSON can hold.
+    work: begins its part in a job (it may give None: no part in this one); methods of what it returns that are named
+    after moments are called in this job alone (see `generate.attending`); None: it does nothing by itself. wanted:
+    whether these values ask for that. owner: the extension it belongs to. build: makes its own widgets inside the open
+    page -> input components in the order of the arguments; encode: makes of a widget's value what JSON can hold.
     """
 
     title: str
@@ -230,7 +233,7 @@ class AlwaysOn:
     arguments: Callable[[Tab, Menus], Sequence[Argument]] | None = lambda tab, menus: ()
     tabs: tuple[Tab, ...] = TABS
     check: Callable[[Sequence[Any]], None] | None = None
-    work: Callable[[Mapping[str, Any], Studio], object] | None = None
+    work: Work | None = None
     wanted: Callable[[Mapping[str, Any]], bool] = lambda values: bool(values.get("enabled", True))
     owner: str = ""
     build: Build | None = None

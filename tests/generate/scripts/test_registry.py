@@ -97,7 +97,7 @@ def test_extensions_add_and_take_away() -> None:
     with pytest.raises(ValueError, match="MINE"):
         table.add(Script(title="MINE", run=nothing))
     gone = table.add_always_on(AlwaysOn(title="Always", name="always"))
-    table.check_always_on({"ALWAYS": {"args": [1, 2]}}, "txt2img")
+    assert table.check_always_on({"ALWAYS": {"args": [1, 2]}}, "txt2img", menus()) == {"always": [1, 2]}
     assert [script.name for script in table.of("img2img")] == ["mine"]
     remove()
     gone()
