@@ -37,6 +37,10 @@ class DamagedFile(EaselError):
     """A file on disk that cannot be used as what it claims to be; the message has its name and the reason."""
 
 
+class Forbidden(EaselError):
+    """Something that this server was not started for; the message says what its owner can do."""
+
+
 class NoCheckpoint(EaselError):
     """There is no model to make pictures with; the message says where to put one."""
 

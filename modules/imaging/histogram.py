@@ -1,6 +1,7 @@
 """Smoothing that keeps edges: each pixel becomes the mean of a part of its surroundings' sorted values.
 
-A weighted median, maximum or anything between; `generate.soft` finds with it how much a picture has changed where.
+A weighted median, maximum or anything between; `extensions/soft_inpainting` finds with it how much a picture has
+changed where.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Words for pictures, by models of the user's own: BLIP says a sentence, CLIP adds phrases that fit from lists of text.
+"""Words for pictures, by models of the user's own: BLIP says a sentence, CLIP adds phrases that fit from lists of text,
+DeepDanbooru says tags. Nothing is downloaded.
 
-DeepDanbooru says tags. Nothing is downloaded. BLIP and CLIP lie in transformers' layout (config.json, weights and tokenizer in one folder): BLIP below
-models/BLIP, CLIP below models/CLIP or --clip-models-path; the lists are interrogate/*.txt in the data folder, as in
-A1111 ("name.top3.txt" gives three phrases instead of one). DeepDanbooru is A1111's file, model-resnet_custom_v3.pt in
+BLIP and CLIP lie in transformers' layout (config.json, weights and tokenizer in one folder): BLIP below models/BLIP,
+CLIP below models/CLIP or --clip-models-path; the lists are interrogate/*.txt in the data folder, as in A1111
+("name.top3.txt" gives three phrases instead of one). DeepDanbooru is A1111's file, model-resnet_custom_v3.pt, in
 models/torch_deepdanbooru or models/deepbooru.
 """
 
@@ -108,7 +109,9 @@ class Describers:
 
         if folder not in self._loaded:
             try:
-                network = getattr(transformers, model).from_pretrained(folder, local_files_only=True, use_safetensors=None)
+                network = getattr(transformers, model).from_pretrained(
+                    folder, local_files_only=True, use_safetensors=None
+                )
                 reader = getattr(transformers, processor).from_pretrained(folder, local_files_only=True)
             except _FAILURES as error:
                 raise DamagedFile(f"{folder}: cannot be loaded ({str(error).splitlines()[0]}).") from error
@@ -152,9 +155,7 @@ class Describers:
             )
         return str(reader.decode(ids[0], skip_special_tokens=True)).strip()
 
-    def _fitting(
-        self, folder: Path, picture: Image, lists: Sequence[Phrases], options: Mapping[str, Any]
-    ) -> list[str]:
+    def _fitting(self, folder: Path, picture: Image, lists: Sequence[Phrases], options: Mapping[str, Any]) -> list[str]:
         """Of each list the phrases that are nearest to the picture."""
         import torch
 

@@ -133,16 +133,14 @@ def open_clip(names: Iterable[str]) -> dict[str, list[str]]:
 
     `text_projection` is the transpose of `text_projection.weight`.
     """
-    found: dict[str, list[str]] = {}
     known = set(names)
-    for name in known:
-        match = _LAYER.fullmatch(name)
-        if name in _OPEN_CLIP_ENDS:
-            found[_OPEN_CLIP_ENDS[name]] = [name]
-        elif match and match[2] in _OPEN_CLIP_LAYER:
-            found[f"transformer.resblocks.{match[1]}.{_OPEN_CLIP_LAYER[match[2]]}.{match[3]}"] = [name]
-        elif match and match[2] == JOINED[0]:
-            whole = [f"text_model.encoder.layers.{match[1]}.{each}.{match[3]}" for each in JOINED]
+    found = {_OPEN_CLIP_ENDS[name]: [name] for name in known if name in _OPEN_CLIP_ENDS}
+    for match in filter(None, map(_LAYER.fullmatch, known - _OPEN_CLIP_ENDS.keys())):
+        block, layer, ending = match.groups()
+        if layer in _OPEN_CLIP_LAYER:
+            found[f"transformer.resblocks.{block}.{_OPEN_CLIP_LAYER[layer]}.{ending}"] = [match[0]]
+        elif layer == JOINED[0]:
+            whole = [f"text_model.encoder.layers.{block}.{each}.{ending}" for each in JOINED]
             if known.issuperset(whole):
-                found[f"transformer.resblocks.{match[1]}.attn.in_proj_{match[3]}"] = whole
+                found[f"transformer.resblocks.{block}.attn.in_proj_{ending}"] = whole
     return found

@@ -33,14 +33,7 @@ def write(
     temporary = path.with_name(f".easel-{secrets.token_hex(6)}.tmp")
     try:
         try:
-            with temporary.open("xb") as file:
-                file.write(_head(infos, metadata or {}))
-                for (name, info), data in zip(infos.items(), parts, strict=True):
-                    if len(data) != extent(info):
-                        raise ValueError(f"{name} has {len(data)} bytes instead of {extent(info)}")
-                    file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            _fill(temporary, infos, parts, metadata or {})
             os.replace(temporary, path)
         except BaseException:
             with suppress(OSError):
@@ -49,6 +42,18 @@ def write(
         sync_folder(path.parent)
     except OSError as error:
         raise StoreError(explain_disk(error, f"{path} could not be written")) from error
+
+
+def _fill(path: Path, infos: Mapping[str, TensorInfo], parts: Iterable[Data], metadata: Mapping[str, str]) -> None:
+    """Write a new file, down to the disk."""
+    with path.open("xb") as file:
+        file.write(_head(infos, metadata))
+        for (name, info), data in zip(infos.items(), parts, strict=True):
+            if len(data) != extent(info):
+                raise ValueError(f"{name} has {len(data)} bytes instead of {extent(info)}")
+            file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def extent(info: TensorInfo) -> int:

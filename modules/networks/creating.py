@@ -53,8 +53,8 @@ def target(folder: Path, name: str, *, overwrite: bool) -> Path:
 
 
 def embedding(path: Path, checkpoint: Path, *, vectors: int, text: str) -> Path:
-    """Write an embedding of so many vectors (1..75) that begins as a text's tokens, "" as zeros, for the text encoder of
-    a checkpoint. Raises BadRequest, DamagedFile.
+    """Write an embedding of so many vectors (1..75) that begins as a text's tokens, "" as zeros, for the text encoder
+    of a checkpoint. Raises BadRequest, DamagedFile.
     """
     if not 1 <= vectors <= CHUNK:
         raise BadRequest(f"num_vectors_per_token: {CHUNK} places are the most.", field="num_vectors_per_token")

@@ -243,26 +243,31 @@ def _unet_spellings(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
     blocks = [found for found in map(_BLOCK.match, paths) if found]
     resnets = 1 + max((int(block[4]) for block in blocks if block[1] == "down" and block[3] == "resnets"), default=0)
     attending = {int(block[2]) for block in blocks if block[1] == "up" and block[3] == "attentions"}
-    return {path: tuple(_original(path, resnets, attending)) for path in paths}
+    return {path: _original(path, resnets, attending) for path in paths}
 
 
-def _original(path: str, resnets: int, attending: set[int]) -> Iterable[str]:
+def _original(path: str, resnets: int, attending: set[int]) -> tuple[str, ...]:
+    """The original's name, () where it has none."""
     if path in _FIXED:
-        yield _FIXED[path]
-    elif middle := _MID.match(path):
-        yield f"middle_block.{_MIDDLE[middle[1]]}.{_inner(middle[2])}"
-    elif block := _BLOCK.match(path):
-        index, kind, number = int(block[2]), block[3], int(block[4])
-        stage = f"input_blocks.{1 + index * (resnets + 1) + number}"
-        if block[1] == "up":
-            stage = f"output_blocks.{index * (resnets + 1) + number}"
-        if kind == "downsamplers":
-            yield f"input_blocks.{(index + 1) * (resnets + 1)}.0.op"
-        elif kind == "upsamplers":
-            last = f"output_blocks.{index * (resnets + 1) + resnets}"
-            yield f"{last}.{2 if index in attending else 1}.conv"
-        else:
-            yield f"{stage}.{int(kind == 'attentions')}.{_inner(block[5])}"
+        return (_FIXED[path],)
+    if middle := _MID.match(path):
+        return (f"middle_block.{_MIDDLE[middle[1]]}.{_inner(middle[2])}",)
+    if block := _BLOCK.match(path):
+        return (_in_block(block, resnets, attending),)
+    return ()
+
+
+def _in_block(block: re.Match[str], resnets: int, attending: set[int]) -> str:
+    """Of a layer on the way down or up: the original counts residual blocks over all levels, and a change of size."""
+    side, kind = block[1], block[3]
+    index, first = int(block[2]), int(block[2]) * (resnets + 1)
+    if kind == "downsamplers":
+        return f"input_blocks.{first + resnets + 1}.0.op"
+    if kind == "upsamplers":
+        return f"output_blocks.{first + resnets}.{2 if index in attending else 1}.conv"
+    stage = first + int(block[4])
+    name = f"input_blocks.{1 + stage}" if side == "down" else f"output_blocks.{stage}"
+    return f"{name}.{int(kind == 'attentions')}.{_inner(block[5])}"
 
 
 def _inner(path: str) -> str:

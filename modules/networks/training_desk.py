@@ -1,6 +1,6 @@
 """Embeddings and hypernetworks made and trained from inside the program. The composition root makes one `TrainingDesk`.
 
-A training is a job like any other; the work itself is done by a process of its own (`modules.training.companions.served`),
+A training is a job like any other; its work is done by a process of its own, `modules.training.companions.served`,
 so that it can be ended at any moment and takes its memory along. A training that was cut off goes on where it was.
 """
 
@@ -70,8 +70,8 @@ class Training:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingDesk:
-    """folders: where files of each kind lie; templates: where files of captions lie; clear: forget the models in memory,
-    to make room; chosen: the name of the checkpoint in use.
+    """folders: where files of each kind lie; templates: where files of captions lie; clear: forget the models in
+    memory, to make room; chosen: the name of the checkpoint in use.
     """
 
     library: Library
@@ -198,7 +198,7 @@ def _followed(command: list[str], root: Path, request: Training, control: Contro
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdout is not None
     lines: queues.Queue[str | None] = queues.Queue()
     threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
     try:
@@ -223,7 +223,8 @@ def _listen(
 ) -> tuple[int, JsonObject]:
     """(the last step, what went wrong) when the process has ended."""
     assert process.stdin is not None
-    step, error, asked = 0, {}, False
+    error: JsonObject = {}
+    step, asked = 0, False
     control.begin(batches=1, steps=request.steps)
     control.text(f"Training {request.name}")
     while True:
