@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
+from typing import TypeAlias
 
 from modules.core.errors import BadRequest, EaselError, NotFound
 from modules.core.store import Store, StoreError
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 KEEP = 10_000  # finished jobs that stay in the table
 RETRY_SECONDS = 2.0  # after the disk refused
 LEAVE_SECONDS = 2.0  # for a job that is told to leave its work: some steps of sampling
+Ids: TypeAlias = "list[str]"  # inside a class that has a method `list`
 ID = re.compile(r"[A-Za-z0-9_()\-][A-Za-z0-9._()\-]{0,127}")  # an id is also a folder's name
 
 
@@ -297,7 +299,7 @@ class Queue:
         control = self._live.get(id)
         return None if control is None else control.progress
 
-    def running(self, *, job_id: str | None = None, owner: str | None = None) -> list[str]:
+    def running(self, *, job_id: str | None = None, owner: str | None = None) -> Ids:
         """Ids of the jobs that run here now: one if it does, one owner's, or (None) all. Reads memory only."""
         return [id for id, control in self._live.items() if job_id in (None, id) and owner in (None, control.owner)]
 
@@ -306,7 +308,7 @@ class Queue:
         order = self.waiting()
         return order.index(id) + 1 if id in order else 0
 
-    def waiting(self) -> list[str]:
+    def waiting(self) -> Ids:
         """The ids of all pending jobs as they will run."""
         return self.line.order(self._slot)
 

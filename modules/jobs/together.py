@@ -39,6 +39,13 @@ def perform_together(
     if finishes is None:
         return [perform(runner, request, control) for request, control in zip(requests, controls, strict=True)]
     return [
-        perform(lambda request, control, finish=finish: finish(), request, control)
+        perform(_as_runner(finish), request, control)
         for finish, request, control in zip(finishes, requests, controls, strict=True)
     ]
+
+
+def _as_runner(finish: Callable[[], JsonObject]) -> Runner:
+    def run(request: JsonObject, control: Control) -> JsonObject:
+        return finish()
+
+    return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -33,7 +34,7 @@ class Kitchen:
             return None
         if any(request.get("breaks") for request in requests):
             raise MemoryError("too many")
-        return [lambda request=request: self.finish(request) for request in requests]
+        return [functools.partial(self.finish, request) for request in requests]
 
     def finish(self, request: JsonObject) -> JsonObject:
         if request.get("full"):

@@ -1,0 +1,183 @@
+"""Many clients at once against a server: are all answers right, is none lost, what does a request cost beside the work?
+
+    python benchmarks/load.py [--address URL] [--clients N] [--rounds N] [--checkpoints FOLDER] [--loras FOLDER]
+
+Without --address it starts a server of its own with the tiny model, in a temporary folder. Prints
+- wrong: answers with another prompt, seed or setting than asked for, or another picture than the same request alone
+  (more than one of 255 levels away);
+- lost: requests without an answer, or jobs that did not end as done;
+- batches: how much faster all clients together were than the same requests one after the other (a ratio; above 1 is
+  faster);
+- overhead: for one client, the time of a request minus the time that making the picture took (`seconds` of the job:
+  prompt to file), median and 95th part of 100, in milliseconds. It is HTTP, checks, queue, database and base64.
+Exit code 1 when something is wrong or lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import io
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = ROOT / "tests" / "reference" / "models"
+SAMPLERS = ("Euler", "Euler a", "DPM++ 2M", "DDIM", "Heun", "UniPC")
+START_SECONDS = 180
+
+
+@contextlib.contextmanager
+def server(checkpoints: Path, loras: Path) -> Iterator[str]:
+    """A server of our own -> its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["--api", "--nowebui", "--port", str(port), "--data-dir", folder, "--loglevel", "WARNING"]
+        places = ["--ckpt-dir", str(checkpoints), "--lora-dir", str(loras)]
+        process = subprocess.Popen([sys.executable, str(ROOT / "webui.py"), *words, *places], cwd=ROOT)
+        address = f"http://127.0.0.1:{port}"
+        try:
+            _await_ready(address)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _await_ready(address: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{address}/healthz", params={"ready": True}).status_code == 200:
+                return
+        time.sleep(0.2)
+    raise SystemExit("The server does not answer.")
+
+
+def wish(number: int, loras: list[str]) -> dict[str, Any]:
+    """Four clients in a row differ in words and seed alone; the next four want something else."""
+    kind = number // 4
+    lora = f" <lora:{loras[kind % len(loras)]}:0.{1 + kind % 9}>" if loras and kind % 2 else ""
+    return {
+        "prompt": f"picture number {number}{lora}",
+        "negative_prompt": f"not {number}",
+        "seed": 1000 + number,
+        "steps": 4 + 2 * (kind % 3),
+        "width": 64 + 64 * (kind % 2),
+        "height": 64,
+        "sampler_name": SAMPLERS[kind % len(SAMPLERS)],
+        "cfg_scale": 3.0 + kind % 5,
+        "save_images": False,
+        "override_settings": {"CLIP_stop_at_last_layers": 1 + kind % 3},
+    }
+
+
+async def ask(client: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, Any] | None:
+    """The answer; None when there is none."""
+    try:
+        answer = await client.post("/sdapi/v1/txt2img", json=body)
+    except httpx.HTTPError:
+        return None
+    return dict(answer.json()) if answer.status_code == 200 else None
+
+
+def right(body: dict[str, Any], answer: dict[str, Any]) -> bool:
+    """Whether the texts of an answer are those of the request."""
+    info = json.loads(answer["info"])
+    text = info["infotexts"][0]
+    skip = body["override_settings"]["CLIP_stop_at_last_layers"]
+    told = (f"Steps: {body['steps']},", f"Sampler: {body['sampler_name']},", f"Size: {body['width']}x64")
+    return bool(
+        (info["prompt"], info["seed"]) == (body["prompt"], body["seed"])
+        and all(each in text for each in told)
+        and ("Clip skip" in text) == (skip > 1)
+        and ("Lora hashes" in text) == ("<lora" in body["prompt"])
+    )
+
+
+def apart(one: dict[str, Any], other: dict[str, Any]) -> int:
+    """Most levels between two pictures."""
+    arrays = [
+        numpy.asarray(Image.open(io.BytesIO(base64.b64decode(each["images"][0]))).convert("RGB")).astype(int)
+        for each in (one, other)
+    ]
+    return int(abs(arrays[0] - arrays[1]).max()) if arrays[0].shape == arrays[1].shape else 255
+
+
+async def overheads(client: httpx.AsyncClient, count: int) -> list[float]:
+    """Milliseconds of a request beside the making of its picture."""
+    found = []
+    for number in range(count):
+        id = f"overhead-{time.time_ns()}-{number}"
+        body = {"prompt": "a cat", "seed": number, "steps": 1, "width": 64, "height": 64, "save_images": False}
+        begun = time.perf_counter()
+        await client.post("/sdapi/v1/txt2img", json=body | {"force_task_id": id})
+        whole = time.perf_counter() - begun
+        result = (await client.get(f"/easel/v1/jobs/{id}/result")).json()
+        found.append(1000 * (whole - result["seconds"]))
+    return found
+
+
+async def measure(address: str, clients: int, rounds: int, loras: list[str]) -> int:
+    """Prints the numbers -> exit code."""
+    limits = httpx.Limits(max_connections=clients + 4)
+    async with httpx.AsyncClient(base_url=address, timeout=3600, limits=limits) as client:
+        bodies = [wish(number, loras) for number in range(clients)]
+        await ask(client, bodies[0])  # the model is loaded
+        begun = time.perf_counter()
+        singles = [await ask(client, body) for body in bodies]
+        alone = time.perf_counter() - begun
+        wrong = lost = 0
+        most, times = 0, []
+        for _ in range(rounds):
+            begun = time.perf_counter()
+            answers = await asyncio.gather(*(ask(client, body) for body in bodies))
+            times.append(time.perf_counter() - begun)
+            for body, single, answer in zip(bodies, singles, answers, strict=True):
+                if answer is None or single is None:
+                    lost += 1
+                    continue
+                levels = apart(single, answer)
+                most = max(most, levels)
+                wrong += not right(body, answer) or levels > 1
+        unfinished = (await client.get("/easel/v1/jobs", params={"state": ["failed", "cancelled", "pending"]})).json()
+        lost += len(unfinished["jobs"])
+        print(f"{clients} clients, {rounds} rounds: wrong {wrong}, lost {lost}, most levels apart {most}")
+        print(f"batches: together {alone / statistics.median(times):.2f} times as fast as one after the other")
+        found = sorted(await overheads(client, 100))
+        print(f"overhead: median {statistics.median(found):.1f} ms, 95 of 100 below {found[94]:.1f} ms")
+    return 1 if wrong or lost else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--address", help="of a running server")
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--checkpoints", type=Path, default=TINY / "Stable-diffusion")
+    parser.add_argument("--loras", type=Path, default=TINY / "Lora")
+    given = parser.parse_args()
+    loras = sorted(path.stem for path in given.loras.glob("*.safetensors"))[:4]
+    with contextlib.ExitStack() as stack:
+        address = given.address or stack.enter_context(server(given.checkpoints, given.loras))
+        return asyncio.run(measure(address, given.clients, given.rounds, loras))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
