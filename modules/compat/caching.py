@@ -57,12 +57,12 @@ def cache(subsection: str) -> Kept:
 
 def known(subsection: str, title: str, filename: str) -> Any:
     """What is kept of a file that has not changed since, or None."""
-    entry = cache(subsection).get(title)
+    entry: Any = cache(subsection).get(title) or {}
     try:
-        fresh = entry is not None and entry.get("mtime") == os.path.getmtime(filename)
+        fresh = entry.get("mtime") == os.path.getmtime(filename)
     except OSError:
         return None
-    return entry["value"] if fresh and "value" in entry else None
+    return entry.get("value") if fresh else None
 
 
 def cached_data_for_file(subsection: str, title: str, filename: str, func: Callable[[], Any]) -> Any:

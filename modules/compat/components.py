@@ -107,7 +107,7 @@ class InputAccordion(gr.Checkbox):
         own = kwargs.pop("elem_id", None) or f"input-accordion-{next(_numbers)}"
         InputAccordion.global_index += 1
         self.accordion_id = own
-        inner = {key: kwargs.pop(key) for key in ("visible", "elem_classes") if key in kwargs}
+        inner: dict[str, Any] = {key: kwargs.pop(key) for key in ("visible", "elem_classes") if key in kwargs}
         kwargs.pop("tooltip", None)
         kwargs["visible"] = "hidden"  # it is ticked while the accordion is open
         super().__init__(value=value, label=f"Use {label}", elem_id=f"{own}-checkbox", **kwargs)

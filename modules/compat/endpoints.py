@@ -71,7 +71,7 @@ class Api:
         from modules.web.api import generation, schemas
 
         services = rooms.current().app.services
-        submit = generation._submit if tab == "txt2img" else generation._submit_img2img
+        submit: Any = generation.submit_txt2img if tab == "txt2img" else generation.submit_img2img
         kind = (
             schemas.StableDiffusionProcessingTxt2Img if tab == "txt2img" else schemas.StableDiffusionProcessingImg2Img
         )

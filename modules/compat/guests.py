@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -58,9 +59,14 @@ class Guests:
     def load(self, folder: Path) -> Guest:
         """Run a folder's scripts. Never raises for what they do."""
         if not self.room.loaded:
-            install.settle_files(self.room)
+            install.settle(self.room)
             self.room.undo.append(self.room.app.additions.late_tabs.add(self._tabs))
+        values, _, failed = loader.arguments([folder], sys.argv[1:])
+        self.room.arguments |= values
         made = loader.load(self.room, folder)
+        if failed:
+            made.error = made.error or "preload.py failed"
+            made.traceback = failed[folder.name] + made.traceback
         for file in (*made.javascript, *made.css):
             made.undo.append(self.room.app.additions.files.add(PageFile(path=file, owner=made.name)))
         if self._done:  # the program runs already: join the newcomer alone

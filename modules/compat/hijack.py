@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modules.compat import room as rooms
+from modules.prompts.chunks import TextPolicy, counted
 
 optimizers: list[Any] = []
 current_optimizer = None
@@ -15,9 +16,11 @@ class Embedding:
 
     def __init__(self, vec: Any, name: str, step: int | None = None) -> None:
         self.vec, self.name, self.step = vec, name, step
-        self.shape = self.vectors = None
+        self.shape: int | None = None
+        self.vectors: int | None = None
         self.cached_checksum = None
-        self.sd_checkpoint = self.sd_checkpoint_name = self.optimizer_state_dict = self.filename = None
+        self.filename: str | None = None
+        self.sd_checkpoint = self.sd_checkpoint_name = self.optimizer_state_dict = None
         self.hash = self.shorthash = None
 
 
@@ -89,7 +92,7 @@ class StableDiffusionModelHijack:
 
     def get_prompt_lengths(self, text: str) -> tuple[int, int]:
         """(tokens, tokens that fit into the chunks)."""
-        return tuple(rooms.current().app.services.count_tokens(text))  # type: ignore[return-value]
+        return counted(text, TextPolicy.of(rooms.current().app.options.snapshot()))
 
     def hijack(self, m: Any) -> None: ...
     def undo_hijack(self, m: Any) -> None: ...

@@ -5,6 +5,7 @@ The composition root calls `install`, then `load` before the page is built, and 
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -42,8 +43,18 @@ def install(app: Any) -> Room:
     return room
 
 
-def settle_files(room: Room) -> None:
-    """A1111 has written ui-config.json and config.json before an extension is loaded, and some read them."""
+PRESENT = (
+    *("shared", "scripts", "script_callbacks", "processing", "images", "devices", "sd_models", "sd_vae", "sd_samplers"),
+    *("ui", "ui_components", "extra_networks", "prompt_parser", "infotext_utils", "call_queue", "errors", "paths"),
+    *("hashes", "sd_hijack", "options", "generation_parameters_copypaste"),
+)
+"""Modules that A1111 itself has imported before any extension: some say `modules.scripts` and import only `modules`."""
+
+
+def settle(room: Room) -> None:
+    """What A1111 has done before an extension is loaded: its modules are imported, its two files are written."""
+    for name in PRESENT:
+        importlib.import_module(f"modules.{name}")
     for file in (room.app.paths.ui_config, room.app.paths.config):
         if not file.exists():
             write_atomically(file, b"{}")
@@ -51,7 +62,7 @@ def settle_files(room: Room) -> None:
 
 def load(room: Room, folders: Sequence[Path]) -> list[Loaded]:
     """Run these folders' scripts and join them with the program -> what became of each. Call once, before the page."""
-    settle_files(room)
+    settle(room)
     made = [loader.load(room, folder) for folder in folders]
     join(room, made)
     return made

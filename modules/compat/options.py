@@ -347,7 +347,7 @@ def _section(info: OptionInfo) -> str:
 
 
 def _info(option: Option) -> OptionInfo:
-    arguments = {"choices": list(option.choices)} if option.choices else {}
+    arguments: dict[str, Any] = {"choices": list(option.choices)} if option.choices else {}
     ends = {"minimum": option.minimum, "maximum": option.maximum, "step": option.step}
     arguments |= {name: value for name, value in ends.items() if value is not None}
     section = (option.section, option.section)

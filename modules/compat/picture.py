@@ -15,7 +15,8 @@ from PIL import Image
 from modules.compat import callbacks as script_callbacks
 from modules.compat import room as rooms
 from modules.core.errors import BadRequest
-from modules.imaging import annotations, filenames, grids, masks, png, reading, saving
+from modules.imaging import annotations as legends
+from modules.imaging import filenames, grids, masks, png, reading, saving
 from modules.imaging.annotations import Look, Note
 from modules.imaging.filenames import NameFacts
 from modules.imaging.overlay import flattened
@@ -78,14 +79,14 @@ def draw_grid_annotations(
     im: Image.Image, width: int, height: int, hor_texts: Any, ver_texts: Any, margin: int = 0
 ) -> Image.Image:
     look = Look.of(rooms.current().app.options.snapshot())
-    return annotations.annotate(
+    return legends.annotate(
         im, cell=(width, height), columns=_notes(hor_texts), rows=_notes(ver_texts), margin=margin, look=look
     )
 
 
 def draw_prompt_matrix(im: Image.Image, width: int, height: int, all_prompts: Any, margin: int = 0) -> Image.Image:
     look = Look.of(rooms.current().app.options.snapshot())
-    return annotations.annotate_matrix(im, cell=(width, height), words=list(all_prompts)[1:], margin=margin, look=look)
+    return legends.annotate_matrix(im, cell=(width, height), words=list(all_prompts)[1:], margin=margin, look=look)
 
 
 def resize_image(
@@ -132,7 +133,7 @@ def get_next_sequence_number(path: str, basename: str) -> int:
 def read_info_from_image(image: Image.Image) -> tuple[str | None, dict[str, Any]]:
     """(infotext or None, the picture's other texts)."""
     found = png.read(image)
-    items = {key: value for key, value in (image.info or {}).items() if key not in _IGNORED}
+    items: dict[str, Any] = {str(key): value for key, value in (image.info or {}).items() if key not in _IGNORED}
     items.pop("parameters", None)
     return found.infotext or None, items
 

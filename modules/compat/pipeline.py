@@ -15,6 +15,7 @@ import torch
 from modules.compat import callbacks as script_callbacks
 from modules.compat import conditions, processing, results, scripting, values, xyz
 from modules.compat.room import Frame, Room
+from modules.core.errors import EaselError
 from modules.generate import hires
 from modules.generate.plan import Plan
 from modules.imaging.overlay import Overlay
@@ -105,8 +106,13 @@ class Pipeline:
         if after == before and not wrote:
             return plan
         settings = options if isinstance(options, Snapshot) else Snapshot(registry)
-        settings = settings.overlay({**after.override_settings, **wrote})
-        fresh = self.room.app.desk.check(after, settings)
+        try:
+            settings = settings.overlay({**after.override_settings, **wrote})
+            fresh = self.room.app.desk.check(after, settings)
+        except EaselError as error:
+            log.warning("What a script made of the request cannot be done: %s", error)
+            frame.p.comment(f"An extension's change was left out: {error}")
+            return plan
         if late:
             told = {**plan.extra, **{key: value for key, value in fresh.extra.items() if key in plan.extra}}
             return dataclasses.replace(plan, **{name: getattr(fresh, name) for name in LATE}, extra=told)
@@ -261,7 +267,7 @@ class Pipeline:
 
         frame = self.room.frame
         if frame is not None and frame.p.sampler and Sampler.callback_state is not _untouched():
-            state = {"i": frame.step, "x": event.x, "sigma": event.sigma, "sigma_hat": event.sigma}
+            state: dict[str, Any] = {"i": frame.step, "x": event.x, "sigma": event.sigma, "sigma_hat": event.sigma}
             state["denoised"] = event.denoised
             frame.p.sampler.callback_state(state)
             event.denoised = state["denoised"]

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from modules.compat import room as rooms
+from modules.settings.version import VERSION
 
 if TYPE_CHECKING:
     from modules.compat.processing import StableDiffusionProcessing
@@ -67,7 +68,7 @@ class Processed:
         self.all_seeds = all_seeds or p.all_seeds or [self.seed]
         self.all_subseeds = all_subseeds or p.all_subseeds or [self.subseed]
         self.infotexts = infotexts or [info] * len(images_list)
-        self.version = rooms.current().app.services.version
+        self.version = VERSION
 
     def js(self) -> str:
         """A1111's `info` object as JSON."""

@@ -16,6 +16,7 @@ from PIL import Image
 
 from modules.compat import room as rooms
 from modules.generate.request import Generation, Img2Img, Txt2Img
+from modules.settings.version import VERSION
 
 if TYPE_CHECKING:
     from modules.compat.room import Room
@@ -96,10 +97,16 @@ class StableDiffusionProcessing:
         self.is_hr_pass = False
         self.step_multiplier = 1
         self.color_corrections: Any = None
-        for name in ("all_prompts", "all_negative_prompts", "all_seeds", "all_subseeds"):
-            setattr(self, name, None)
-        for name in ("prompts", "negative_prompts", "seeds", "subseeds", "main_prompt", "main_negative_prompt"):
-            setattr(self, name, None)
+        self.all_prompts: Any = None
+        self.all_negative_prompts: Any = None
+        self.all_seeds: Any = None
+        self.all_subseeds: Any = None
+        self.prompts: Any = None
+        self.negative_prompts: Any = None
+        self.seeds: Any = None
+        self.subseeds: Any = None
+        self.main_prompt: Any = None
+        self.main_negative_prompt: Any = None
         self.extra_network_data: Any = None
         self.iteration = 0
         self.batch_index = 0
@@ -184,10 +191,6 @@ class StableDiffusionProcessing:
     def close(self) -> None:
         self.sampler = self.c = self.uc = None
 
-    @property
-    def sd_model_object(self) -> Any:
-        return self.sd_model
-
     def parse_extra_network_prompts(self) -> None:
         from modules.compat.prompting import parse_prompts
 
@@ -195,6 +198,16 @@ class StableDiffusionProcessing:
 
     def __str__(self) -> str:
         return json.dumps({"prompt": self.prompt, "seed": self.seed, "steps": self.steps}, default=str)
+
+
+def _model(p: Any) -> Any:
+    """`shared.sd_model`: the job's own while it runs."""
+    from modules.compat import model
+
+    return model.now(rooms.current())
+
+
+StableDiffusionProcessing.sd_model = property(_model, lambda p, value: None)
 
 
 @dataclasses.dataclass(repr=False)
@@ -266,7 +279,7 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
 
     kind: ClassVar[type[Generation]] = Img2Img
 
-    def __post_init__(self, mask_blur: Any) -> None:  # type: ignore[override]
+    def __post_init__(self, mask_blur: Any) -> None:
         super().__post_init__()
         self.image_mask = self.mask
         self.mask = None
@@ -288,7 +301,7 @@ def _set_blur(p: StableDiffusionProcessingImg2Img, value: Any) -> None:
         p.mask_blur_x = p.mask_blur_y = int(value)
 
 
-StableDiffusionProcessingImg2Img.mask_blur = property(_blur, _set_blur)  # type: ignore[assignment]
+StableDiffusionProcessingImg2Img.mask_blur = property(_blur, _set_blur)  # type: ignore[attr-defined]
 
 KINDS: Mapping[str, type[StableDiffusionProcessing]] = {
     "txt2img": StableDiffusionProcessingTxt2Img,
@@ -429,7 +442,7 @@ process_images_inner = process_images
 
 
 def program_version() -> str:
-    return str(rooms.current().app.services.version)
+    return VERSION
 
 
 class DecodedSamples(list[Any]):

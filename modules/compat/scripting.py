@@ -446,9 +446,15 @@ class ScriptRunner:
 
 
 def default_of(control: Any) -> Any:
-    """The value that a widget begins with; a function of it is called."""
+    """What a script is given for a widget as it begins: a function is called, of a choice by index it is the index."""
     value = getattr(control, "value", None)
-    return value() if inspect.isfunction(value) else value
+    value = value() if inspect.isfunction(value) else value
+    if getattr(control, "type", None) != "index" or isinstance(value, int):
+        return value
+    names = [each[1] if isinstance(each, list | tuple) else each for each in getattr(control, "choices", None) or ()]
+    if isinstance(value, list):
+        return [names.index(each) for each in value if each in names]
+    return names.index(value) if value in names else value
 
 
 def __getattr__(name: str) -> Any:

@@ -94,7 +94,7 @@ originals: dict[str, dict[Any, Any]] = defaultdict(dict)
 
 def patch(key: str, obj: Any, field: str, replacement: Any) -> Any:
     """Replace a field and remember what was there -> that. Raises RuntimeError when it is patched already."""
-    place = (obj, field)
+    place = (id(obj), field)
     if place in originals[key]:
         raise RuntimeError(f"patch for {field} is already applied")
     before = getattr(obj, field)
@@ -105,14 +105,14 @@ def patch(key: str, obj: Any, field: str, replacement: Any) -> Any:
 
 def undo(key: str, obj: Any, field: str) -> None:
     """Put back what was there. Raises RuntimeError when nothing is patched."""
-    place = (obj, field)
+    place = (id(obj), field)
     if place not in originals[key]:
         raise RuntimeError(f"there is no patch for {field} to undo")
     setattr(obj, field, originals[key].pop(place))
 
 
 def original(key: str, obj: Any, field: str) -> Any:
-    return originals[key].get((obj, field))
+    return originals[key].get((id(obj), field))
 
 
 # --- safe

@@ -12,6 +12,7 @@ import gradio as gr
 
 from modules.compat import room as rooms
 from modules.compat.components import ToolButton
+from modules.settings.version import VERSION
 
 folder_symbol = "\U0001f4c2"
 refresh_symbol = "\U0001f504"
@@ -41,8 +42,7 @@ def plaintext_to_html(text: str, classname: str | None = None) -> str:
 def versions_html() -> str:
     import sys
 
-    room = rooms.current()
-    parts = {"version": room.app.services.version, "python": sys.version.split()[0], "gradio": gr.__version__}
+    parts = {"version": VERSION, "python": sys.version.split()[0], "gradio": gr.__version__}
     return " • ".join(f"{name}: {html.escape(str(value))}" for name, value in parts.items())
 
 

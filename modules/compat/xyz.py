@@ -138,7 +138,7 @@ class Options(list[Any]):
         for each in list(options):
             self.append(each)
 
-    def __iadd__(self, options: Any) -> Options:
+    def __iadd__(self, options: Any) -> Options:  # type: ignore[misc]
         self.extend(options)
         return self
 

@@ -193,8 +193,9 @@ def test_masks_and_patches_and_files(program: Program, tmp_path: Path) -> None:
 
 
 def test_launch_is_at_hand(program: Program) -> None:
-    import launch
+    import launch as found
 
+    launch: Any = found
     assert launch.is_installed("pytest")
     assert not launch.is_installed("no-such-package-here")
     assert launch.git_tag() == "v1.10.1"

@@ -24,6 +24,6 @@ def subscript_cond(cond, a, b):
 def pad_cond(tensor, repeats, empty):
     """`repeats` times the empty prompt behind."""
     if not isinstance(tensor, dict):
-        return torch.cat([tensor, empty.repeat((tensor.shape[0], repeats, 1))], axis=1)
+        return torch.cat([tensor, empty.repeat((tensor.shape[0], repeats, 1))], dim=1)
     tensor["crossattn"] = pad_cond(tensor["crossattn"], repeats, empty)
     return tensor
