@@ -1,4 +1,4 @@
-"""A template: an always-on script with a slider, a setting, a listener of every job, a route, and a file of the page."""
+"""A template: an always-on script with a slider, a setting, a listener of every job, a route, a file of the page."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ from modules.imaging.resize import Mode, mode, resize
 
 Floats = NDArray[np.float64]
 
+
 @dataclasses.dataclass(frozen=True)
 class Soft:
     """bias: shifts keeping to early (above 1) or late steps; strength: how much partly masked parts keep; boost: of

@@ -70,6 +70,24 @@ class Extensions:
             raise NotFound("Extension", name, self._listed, field="extension")
         return self._listed[name]
 
+    def look(self) -> list[Extension]:
+        """All of them as they are on the disk now: newcomers too, without what is gone and not loaded."""
+        with self._guard:
+            self._refresh()
+            return self.all()
+
+    def in_use(self, extension: Extension) -> bool:
+        """Whether the list of disabled ones lets it be loaded."""
+        return state.is_enabled(self._house.options, extension)
+
+    def refusal(self, extension: Extension) -> str:
+        """Why settings and flags do not let it be loaded, "" where they do."""
+        return Wanted.of(self._house.options, self._flags).refusal(extension)
+
+    def choose(self, name: str, wanted: bool) -> None:
+        """Enable or disable it, now and at the next starts. Raises as `enable` and `disable`."""
+        self.enable(name) if wanted else self.disable(name)
+
     def load_all(self) -> None:
         """Find them and load what is wanted. Never raises for what one of them does."""
         with self._guard:
@@ -154,11 +172,22 @@ class Extensions:
         return finding.find(self._folders, shipped=self._shipped, guest=accepts)
 
     def _refresh(self) -> None:
-        """Folders that came since are there too; manifests of what is not loaded are read again."""
-        for each in self._found():
-            known = self._listed.get(each.name)
-            if known is None or known.state != "loaded":
-                self._listed[each.name] = each
+        """Folders that came since are there too, those that went are not; manifests of what is not loaded are read
+        again.
+        """
+        found = {each.name: each for each in self._found()}
+        for name, known in list(self._listed.items()):
+            if name not in found and known.state != "loaded":
+                del self._listed[name]
+        for name, each in found.items():
+            before = self._listed.get(name)
+            if before is None or before.state == "found":
+                self._listed[name] = each
+            elif before.state != "loaded" and each.state == "found":
+                told = {"state": before.state, "error": before.error, "traceback": before.traceback}
+                self._listed[name] = dataclasses.replace(each, **told)
+            elif before.state != "loaded":
+                self._listed[name] = each
 
     def _disable_breaker(self, found: Sequence[Extension]) -> None:
         """One that ended the program while it was loaded is not tried again."""

@@ -65,6 +65,12 @@ def enable(options: Options, extension: Extension) -> None:
         options.set({DISABLED: kept})
 
 
+def is_enabled(options: Options, extension: Extension) -> bool:
+    """Whether it is not among the disabled ones."""
+    disabled = {str(name).casefold() for name in options.snapshot()[DISABLED]}
+    return not extension.names & disabled
+
+
 class Marker:
     """A file that has the name of the extension being loaded: if it is there at a start, loading ended the program."""
 

@@ -17,7 +17,7 @@ from modules.plugins.desk import Extensions
 from modules.plugins.guest import Guests
 from modules.plugins.house import House
 from modules.samplers.catalog import builtin
-from modules.settings import table
+from modules.settings import builtin as table
 from modules.settings.flags import Flags, parse
 from modules.settings.options import Options
 

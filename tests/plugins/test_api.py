@@ -161,7 +161,7 @@ def test_names_that_are_taken_are_refused(api: ExtensionApi) -> None:
         lambda: api.option(Option(key="samples_save", default=1, kind="int")),
         lambda: api.family(families.TABLE[0]),
     ):
-        with pytest.raises(ValueError, match="already|taken|exists"):
+        with pytest.raises(ValueError, match=r"already|taken|exists"):
             again()
     api.withdraw()
 
@@ -195,9 +195,7 @@ def test_a_network_kind_gets_its_tags_of_every_batch(api: ExtensionApi, house: H
     api.network("mine", lambda event, tags: seen.append(list(tags)))
     mine, other = Tag("mine", ("a", "1"), {}), Tag("lora", ("b",), {})
     for tags in ((other, mine), (other,)):
-        house.moments.networks_applied.fire(
-            NetworksApplied(plan=None, index=0, prompts=["x"], tags=tags, model=None)  # type: ignore[arg-type]
-        )
+        house.moments.networks_applied.fire(NetworksApplied(plan=None, index=0, prompts=["x"], tags=tags, model=None))
     assert seen == [[mine], []]
 
 
@@ -207,7 +205,7 @@ def test_an_infotext_field_is_told_for_each_picture(api: ExtensionApi, house: Ho
         tellers: tuple[Any, ...] = ()
 
     api.infotext("Mine", lambda plan, index: index * 2 if index else None)
-    event = Planned(plan=Work())  # type: ignore[arg-type]
+    event = Planned(plan=Work())
     house.moments.planned.fire(event)
     assert [tell(event.plan, index) for tell in event.plan.tellers for index in (0, 3)] == [{}, {"Mine": 6}]
 

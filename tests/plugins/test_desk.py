@@ -68,8 +68,11 @@ def test_a_failing_one_is_named_and_the_others_load(world: World, states: States
 
 
 def test_what_a_failing_one_had_added_is_taken_out(world: World) -> None:
-    world.write("bad", LISTENS + "    app.option(__import__('modules.plugins.api', fromlist=['x']).Option("
-                                 "key='bad_option', default=1, kind='int'))\n    raise ValueError\n")
+    world.write(
+        "bad",
+        LISTENS + "    app.option(__import__('modules.plugins.api', fromlist=['x']).Option("
+        "key='bad_option', default=1, kind='int'))\n    raise ValueError\n",
+    )
     world.start()
     assert not world.house.moments.saved
     assert "bad_option" not in world.house.options.registry
@@ -241,9 +244,7 @@ class Room:
     def load(self, folder: Path) -> Ran:
         error = "it broke" if folder.name == "broken" else ""
         self.told.append(folder.name)
-        return self.ran.setdefault(
-            folder.name, Ran(folder.name, error, error, {"Martian": folder / "martian.json"})
-        )
+        return self.ran.setdefault(folder.name, Ran(folder.name, error, error, {"Martian": folder / "martian.json"}))
 
     def loaded(self) -> None:
         self.told.append("all there")

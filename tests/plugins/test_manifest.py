@@ -35,7 +35,8 @@ def test_toml(tmp_path: Path) -> None:
 def test_a1111s_ini(tmp_path: Path) -> None:
     (tmp_path / "metadata.ini").write_text(
         "[Extension]\nName = Demo-Extension\nRequires = another, Third\n\n"
-        "[scripts]\nRequires = another\nBefore = last\nAfter = first second\n\n[callbacks/demo/app-started]\nBefore = x\n"
+        "[scripts]\nRequires = another\nBefore = last\nAfter = first second\n\n"
+        "[callbacks/demo/app-started]\nBefore = x"
     )
     assert read(tmp_path) == Manifest(
         name="demo-extension", requires=("another", "third"), before=("last",), after=("first", "second")

@@ -25,7 +25,7 @@ HEARD_IN: dict[str, tuple[str, int]] = {
     "planned": (TEXT, 1),
     "batch_starting": (TEXT, 2),
     "networks_applied": (TEXT, 4),
-    "batch_ready": (TEXT, 4),
+    "batch_ready": (TEXT, 2),
     "sampling": (TEXT, 4),
     "extra_noise": (PICTURE, 1),
     "model_called": (PICTURE, 3),
@@ -38,8 +38,8 @@ HEARD_IN: dict[str, tuple[str, int]] = {
     "picture_ready": (TEXT, 2),
     "overlaying": (PICTURE, 1),
     "composited": (PICTURE, 1),
-    "saving": (TEXT, 2),
-    "saved": (TEXT, 2),
+    "saving": (TEXT, 3),
+    "saved": (TEXT, 3),
     "finished": (TEXT, 1),
 }
 """Moment -> the job in which it is heard, and how often."""

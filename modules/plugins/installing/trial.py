@@ -1,0 +1,121 @@
+"""Does an extension load? Tried in a process of its own, before it is put where the program finds it.
+
+`python -m modules.plugins.installing.trial FOLDER DATA` registers its extension.py with all tables of the program,
+or compiles the scripts of one of A1111's; it says what is wrong and ends with 1.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from modules.core.errors import DamagedFile, EaselError
+from modules.plugins import loading, manifest
+from modules.plugins.api import ExtensionApi
+from modules.plugins.extension import CODE, Extension
+
+SECONDS = 180
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Broken(EaselError):
+    """An extension that does not load; traceback: the whole of it."""
+
+    def __init__(self, message: str, traceback: str = "") -> None:
+        super().__init__(message)
+        self.traceback = traceback
+
+
+def tried(folder: Path, *, python: str = sys.executable) -> None:
+    """Raises Broken."""
+    with tempfile.TemporaryDirectory(prefix="easel-trial-") as data:
+        path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
+        words = [python, "-B", "-m", __name__, str(folder), data]
+        try:
+            done = subprocess.run(
+                words,
+                cwd=data,
+                env={**os.environ, "PYTHONPATH": path},
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                stdin=subprocess.DEVNULL,
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Broken(f"It did not load within {SECONDS} seconds. Nothing was changed.") from error
+    if done.returncode:
+        said = done.stderr.strip()
+        last = said.splitlines()[-1] if said else f"its process ended with {done.returncode}"
+        raise Broken(f"It does not load: {last} Nothing was changed.", said[-8000:])
+
+
+def compiled(folder: Path) -> None:
+    """Python files as A1111 would run them. Raises SyntaxError."""
+    scripts = folder / "scripts"
+    for file in (*sorted(scripts.glob("*.py")), folder / "install.py", folder / "preload.py"):
+        if file.is_file():
+            compile(file.read_bytes(), str(file.relative_to(folder)), "exec", dont_inherit=True)
+
+
+def registered(folder: Path, data: Path) -> None:
+    """Its `register` with the tables of a program that makes no pictures. Raises whatever it raises."""
+    from modules.generate import postprocess_steps
+    from modules.generate.moments import Moments
+    from modules.generate.scripts.axis_rows import builtin as axes
+    from modules.generate.scripts.builtin import scripts
+    from modules.generate.scripts.registry import Menus
+    from modules.loading.upscale.catalog import Upscalers
+    from modules.plugins.house import House
+    from modules.samplers.catalog import builtin
+    from modules.settings import builtin as table
+    from modules.settings.options import Options
+
+    def none() -> NoReturn:
+        raise EaselError("register makes no pictures: use the studio later, in a job.")
+
+    rows = axes()
+    house = House(
+        moments=Moments(),
+        options=Options(table.registry(), data / "config.json"),
+        catalog=builtin(),
+        upscalers=Upscalers({}, lambda part: none()),
+        scripts=scripts(rows, allow_code=False),
+        menus=Menus(samplers=tuple, schedulers=tuple, checkpoints=tuple, find_checkpoint=str),
+        axes=rows,
+        steps=postprocess_steps.builtin(),
+        captioners={},
+        network_words=set(),
+        studio=none,
+        data=data,
+    )
+    extension = Extension(name=folder.name, folder=folder, manifest=manifest.read(folder))
+    loading.register(extension)(ExtensionApi(extension, house))
+
+
+def main(words: Sequence[str]) -> int:
+    """0 where it loads."""
+    folder, data = Path(words[0]), Path(words[1])
+    try:
+        registered(folder, data) if (folder / CODE).is_file() else compiled(folder)
+    except DamagedFile as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BaseException:  # what it raises, an exit among it, is what the trial is for
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # threads that it began do not hold the trial
