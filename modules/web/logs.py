@@ -50,9 +50,13 @@ FORMATTERS: dict[str, type[logging.Formatter]] = {"text": Lines, "json": Objects
 
 
 def configure(level: str | None, form: str) -> None:
-    """level: DEBUG … CRITICAL, None = INFO; form: one of `FORMATTERS`. What was set up before is replaced."""
+    """level: DEBUG … CRITICAL, None = INFO; form: one of `FORMATTERS`. What this set up before goes."""
+    root = logging.getLogger()
+    for old in [each for each in root.handlers if isinstance(each.formatter, tuple(FORMATTERS.values()))]:
+        root.removeHandler(old)
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATTERS[form]())
-    logging.basicConfig(level=level or "INFO", handlers=[handler], force=True)
+    root.addHandler(handler)
+    root.setLevel(level or "INFO")
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 from modules.core.errors import NotFound
 from modules.samplers.catalog import Catalog, builtin
 from modules.web.additions import Additions
+from modules.web.installing import Installing, NoInstalling
 from modules.web.security.fetching import Policy
 from modules.web.security.folders import Folders
 
@@ -176,6 +177,7 @@ class Services:
     additions: Additions = dataclasses.field(default_factory=Additions)
     extensions: ListExtensions = list
     manage_extension: Callable[[str, str], list[str]] = no_extension
+    installing: Installing = dataclasses.field(default_factory=NoInstalling)
     allowed_folders: tuple[Path, ...] = ()
 
     @property

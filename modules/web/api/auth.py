@@ -1,4 +1,4 @@
-"""Whose request it is, and the origins that pages may call from. Who may call at all is for `web.security.gate` to say."""
+"""Whose request it is, and the origins that pages may call from. Who may call at all: see `web.security.gate`."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from modules.core.errors import BadRequest, EaselError, NoCheckpoint, NotFound
+from modules.core.errors import BadRequest, EaselError, Forbidden, NoCheckpoint, NotFound
 
 log = logging.getLogger(__name__)
 
-_STATUS = {BadRequest.__name__: 422, NotFound.__name__: 422, NoCheckpoint.__name__: 503}
+_STATUS = {BadRequest.__name__: 422, NotFound.__name__: 422, NoCheckpoint.__name__: 503, Forbidden.__name__: 403}
 
 
 def install(app: FastAPI) -> None:

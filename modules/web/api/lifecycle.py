@@ -1,4 +1,4 @@
-"""/sdapi/v1/unload-checkpoint, /reload-checkpoint; with --api-server-stop /server-stop, /server-restart, /server-kill."""
+"""/sdapi/v1/unload-checkpoint, /reload-checkpoint; with --api-server-stop also /server-stop, -restart and -kill."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def _lines(services: Services, requests: Requests, started: float) -> Iterator[s
 
 def _memory(services: Services) -> Iterator[str]:
     found = services.memory()
-    resident = [({}, float(found["ram"].get("used", 0)))]
+    resident: list[Sample] = [({}, float(found["ram"].get("used", 0)))]
     yield from _family("easel_resident_memory_bytes", "gauge", "Memory of the process.", resident)
     device = found["cuda"].get("system")
     if device:

@@ -66,7 +66,7 @@ def _submit(services: Services, body: schemas.InterrogateRequest, owner: str) ->
 
 
 def decode(text: str, *, field: str, addresses: Policy = NO_ADDRESSES) -> bytes:
-    """The bytes of a base64 text, with or without a data: prefix, or what lies at an address. Raises BadRequest(field)."""
+    """The bytes of a base64 text, with or without a data: prefix, or of an address. Raises BadRequest(field)."""
     if text.lstrip()[:8].lower().startswith(("http://", "https://")):
         return fetch(text.strip(), addresses, field=field)
     prefix = _PREFIX.match(text.lstrip())

@@ -52,7 +52,7 @@ def fetch(
     most: int = MOST_BYTES,
     seconds: float = SECONDS,
 ) -> bytes:
-    """The bytes behind an address. Raises BadRequest(field) with the reason and nothing of what the address answered."""
+    """The bytes behind an address. Raises BadRequest(field) with the reason and nothing of what was answered."""
     if not policy.enabled:
         off = "addresses are not read; send the picture in base64, or switch api_enable_requests on"
         raise BadRequest(f"{field}: {off}.", field=field)

@@ -1,7 +1,7 @@
 """Which folders a visitor may name: any, where only this machine is served; else those that the owner opened.
 
-The owner's own settings file may name what it likes. A visitor of a server that others reach may have pictures written
-below the outputs, `log/` (A1111's folder for kept pictures) and the folders of --gradio-allowed-path, and read from there.
+The owner's own settings file may name what it likes. A visitor of a server that others reach has pictures written
+below the outputs, `log/` (A1111: kept pictures) and the folders of --gradio-allowed-path, and read from there.
 """
 
 from __future__ import annotations

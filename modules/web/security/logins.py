@@ -1,4 +1,4 @@
-"""Who somebody is: names and passwords of the flags, HTTP Basic, and the sessions of those who logged in on the page."""
+"""Who somebody is: names and passwords of the flags, HTTP Basic, and sessions of those who logged in on the page."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Session:
 
 
 class Sessions:
-    """Those who are logged in, by a secret that only their browser has. Kept in memory: a restart logs everybody out."""
+    """Those who are logged in, by a secret that only their browser has. In memory: a restart logs everybody out."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

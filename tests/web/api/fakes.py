@@ -193,7 +193,7 @@ class World:
                 "img2img": self.painter,
                 "extras": lambda job, control: self.desk.run(job, control),
                 "merge": lambda job, control: {"pictures": [], "checkpoint": job["custom_name"]},
-                "model": lambda job, control: self.actions.append(job["action"]) or {"pictures": []},
+                "model": self.act,
                 "training": self.train,
                 "interrogate": self.describe,
             },
@@ -317,6 +317,10 @@ class World:
         """The training's process is left out; its request is kept."""
         self.trained.append(job)
         return {"pictures": [], "path": str(self.training.file(Training(**job["request"]))), "step": 1}
+
+    def act(self, job: JsonObject, control: Control) -> JsonObject:
+        self.actions.append(job["action"])
+        return {"pictures": []}
 
     def describe(self, job: JsonObject, control: Control) -> JsonObject:
         return {"pictures": [], "caption": f"a picture, says {job['model']}"}

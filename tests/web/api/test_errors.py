@@ -8,7 +8,9 @@ from fastapi.testclient import TestClient
 def test_a_thing_named_by_the_address_is_404(asking: TestClient) -> None:
     answer = asking.get("/missing")
     assert answer.status_code == 404
-    assert answer.json() == {
+    told = answer.json()
+    assert told.pop("request_id") == answer.headers["x-request-id"]
+    assert told == {
         "error": "NotFound",
         "detail": 'Picture "7" not found.',
         "body": "",

@@ -24,7 +24,12 @@ def chunk(name: bytes, data: bytes) -> bytes:
 def huge_png(width: int, height: int) -> bytes:
     """A kilobyte that says it is so large."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 def huge_text_png() -> bytes:
@@ -40,7 +45,12 @@ def postscript() -> bytes:
     return b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n(/etc/passwd) run\nshowpage\n%%EOF\n"
 
 
-PICTURES = {"png": huge_png(60_000, 60_000), "tall": huge_png(1, 2**31 - 1), "text": huge_text_png(), "eps": postscript()}
+PICTURES = {
+    "png": huge_png(60_000, 60_000),
+    "tall": huge_png(1, 2**31 - 1),
+    "text": huge_text_png(),
+    "eps": postscript(),
+}
 ROUTES = {
     "/sdapi/v1/img2img": lambda image: {"init_images": [image]},
     "/sdapi/v1/extra-single-image": lambda image: {"image": image},
@@ -106,7 +116,12 @@ def test_enlargements(client: TestClient, body: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b'{"a":' * 100_000, b"[" * 1_000_000, b'{"alwayson_scripts": ' + b'{"a":' * 500 + b"1" + b"}" * 501, b'{"steps": ' + b"9" * 100_000 + b"}"],
+    [
+        b'{"a":' * 100_000,
+        b"[" * 1_000_000,
+        b'{"alwayson_scripts": ' + b'{"a":' * 500 + b"1" + b"}" * 501,
+        b'{"steps": ' + b"9" * 100_000 + b"}",
+    ],
 )
 def test_nesting_and_long_numbers(client: TestClient, content: bytes) -> None:
     answer = client.post("/sdapi/v1/txt2img", content=content, headers={"content-type": "application/json"})
@@ -119,7 +134,7 @@ def test_ranges_of_plots(values: str) -> None:
     begun = time.monotonic()
     for kind in ("int", "float"):
         with pytest.raises(ValueError, match="hold"):
-            expand([values], kind)  # type: ignore[arg-type]
+            expand([values], kind)
     assert time.monotonic() - begun < 2
 
 

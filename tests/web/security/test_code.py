@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[3]
 FOLDERS = ("modules", "extensions", "benchmarks")
 FILES = sorted(
-    [*ROOT.glob("*.py"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py") if "tests" not in path.parts)]
+    [
+        *ROOT.glob("*.py"),
+        *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py") if "tests" not in path.parts),
+    ]
 )
 MAY_RUN_CODE = {"modules/generate/scripts/custom_code.py"}
 """The user's own code, behind --allow-code."""
@@ -31,7 +34,9 @@ def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
 
 
 def keyword(call: ast.Call, name: str) -> object:
-    return next((each.value.value for each in call.keywords if each.arg == name and isinstance(each.value, ast.Constant)), None)
+    return next(
+        (each.value.value for each in call.keywords if each.arg == name and isinstance(each.value, ast.Constant)), None
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -34,8 +34,16 @@ def test_every_builder_of_markup_escapes() -> None:
     built = [markup.infotext_html(EVIL)] if hasattr(markup, "infotext_html") else []
     for name, made in vars(markup).items():
         if callable(made) and getattr(made, "__module__", "") == markup.__name__ and not name.startswith("_"):
-            texts = [each for each, kind in getattr(made, "__annotations__", {}).items() if kind in ("str", "str | None") and each != "return"]
-            if made.__annotations__.get("return") == "str" and set(texts) == set(made.__annotations__) - {"return"} and texts:
+            texts = [
+                each
+                for each, kind in getattr(made, "__annotations__", {}).items()
+                if kind in ("str", "str | None") and each != "return"
+            ]
+            if (
+                made.__annotations__.get("return") == "str"
+                and set(texts) == set(made.__annotations__) - {"return"}
+                and texts
+            ):
                 built.append(made(**dict.fromkeys(texts, EVIL)))
     assert built
     assert all(map(harmless, built))
@@ -48,7 +56,9 @@ def test_extras_and_cards(world: World, client: TestClient, tmp_path: Path) -> N
     folder.mkdir()
     (folder / "a'onload='x.pt").write_bytes(b"x")
     (folder / "a'onload='x.txt").write_text(EVIL, encoding="utf-8")
-    found = client.get("/sd_extra_networks/get-single-card", params={"page": "hypernetworks", "name": "a'onload='x", "tabname": EVIL})
+    found = client.get(
+        "/sd_extra_networks/get-single-card", params={"page": "hypernetworks", "name": "a'onload='x", "tabname": EVIL}
+    )
     assert "card" in found.json()["html"]
     assert harmless(found.json()["html"])
     assert "'onload='" not in found.json()["html"]

@@ -135,7 +135,13 @@ def test_the_name_is_asked_for_once_and_its_address_kept(site: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "told"),
-    [("leads", "leads on"), ("page", "no picture"), ("svg", "no picture"), ("gone", "404"), ("says_large", "larger than")],
+    [
+        ("leads", "leads on"),
+        ("page", "no picture"),
+        ("svg", "no picture"),
+        ("gone", "404"),
+        ("says_large", "larger than"),
+    ],
 )
 def test_what_is_refused(site: str, path: str, told: str) -> None:
     with pytest.raises(BadRequest, match=told) as caught:

@@ -31,7 +31,16 @@ def page(folder: Path) -> TestClient:
 class TestTheFileRoute:
     @pytest.mark.parametrize(
         "name",
-        ["/etc/passwd", "config.json", "easel.sqlite", "models/x.safetensors", "outputs/../config.json", "outputs/link", "../x", "//etc/passwd"],
+        [
+            "/etc/passwd",
+            "config.json",
+            "easel.sqlite",
+            "models/x.safetensors",
+            "outputs/../config.json",
+            "outputs/link",
+            "../x",
+            "//etc/passwd",
+        ],
     )
     def test_nothing_outside_the_outputs(self, page: TestClient, folder: Path, route: str, name: str) -> None:
         (folder / "config.json").write_text("{}", encoding="utf-8")
@@ -43,7 +52,9 @@ class TestTheFileRoute:
             assert answer.status_code in (403, 404), path
             assert "root:x:" not in answer.text
 
-    @pytest.mark.parametrize("where", ["http://example.org/x.png", "https://127.0.0.1/", "//example.org/x", "HTTP://example.org/"])
+    @pytest.mark.parametrize(
+        "where", ["http://example.org/x.png", "https://127.0.0.1/", "//example.org/x", "HTTP://example.org/"]
+    )
     def test_it_leads_nowhere(self, page: TestClient, route: str, where: str) -> None:
         answer = page.get(route + where, follow_redirects=False)
         assert answer.status_code in (403, 404)
@@ -51,9 +62,15 @@ class TestTheFileRoute:
 
     @pytest.mark.parametrize(
         ("name", "content"),
-        [("a.svg", "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"), ("a.html", "<script>alert(1)</script>"), ("a.xml", "<x/>")],
+        [
+            ("a.svg", "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"),
+            ("a.html", "<script>alert(1)</script>"),
+            ("a.xml", "<x/>"),
+        ],
     )
-    def test_what_browsers_run_is_a_download(self, page: TestClient, folder: Path, route: str, name: str, content: str) -> None:
+    def test_what_browsers_run_is_a_download(
+        self, page: TestClient, folder: Path, route: str, name: str, content: str
+    ) -> None:
         file = folder / "outputs" / name
         file.write_text(content, encoding="utf-8")
         answer = page.get(route + quote(str(file)))
@@ -72,7 +89,10 @@ class TestTheFileRoute:
             assert "attachment" not in answer.headers.get("content-disposition", "")
 
 
-@pytest.mark.parametrize("path", ["/gradio_api/proxy=http://example.org/", "/proxy=http://example.org", "/monitoring", "/gradio_api/dev/reload"])
+@pytest.mark.parametrize(
+    "path",
+    ["/gradio_api/proxy=http://example.org/", "/proxy=http://example.org", "/monitoring", "/gradio_api/dev/reload"],
+)
 def test_gradios_ways_elsewhere_are_closed(page: TestClient, path: str) -> None:
     assert page.get(path, follow_redirects=False).status_code == 404
 

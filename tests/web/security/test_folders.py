@@ -34,7 +34,9 @@ def test_elsewhere_is_refused_where_others_reach_it(tmp_path: Path, name: str) -
         assert caught.value.field == "x"
 
 
-@pytest.mark.parametrize("name", ["", " ", "outputs", "outputs/a/b", "log/images", "outputs/../outputs/x", "outputs/./x"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "outputs", "outputs/a/b", "log/images", "outputs/../outputs/x", "outputs/./x"]
+)
 def test_below_the_outputs_all_is_well(tmp_path: Path, name: str) -> None:
     folders(tmp_path, "--listen").check(name, field="x")
     folders(tmp_path, "--listen").check(str(tmp_path / name) if name.strip() else name, field="x")

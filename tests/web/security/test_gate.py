@@ -75,7 +75,9 @@ def test_every_route_socket_and_file_of_the_program_asks(whole: FastAPI) -> None
             assert answer.status_code in LOCKED, f"{method} {where} answers {answer.status_code} without a login"
 
 
-@pytest.mark.parametrize("path", ["/gradio_api/file=/etc/passwd", "/file=/etc/passwd", "/assets/x.js", "/nothing/here", "//sdapi/v1/txt2img"])
+@pytest.mark.parametrize(
+    "path", ["/gradio_api/file=/etc/passwd", "/file=/etc/passwd", "/assets/x.js", "/nothing/here", "//sdapi/v1/txt2img"]
+)
 def test_paths_that_are_no_routes_ask_too(whole: FastAPI, path: str) -> None:
     assert TestClient(whole).get(path, follow_redirects=False).status_code == 401
 
@@ -151,7 +153,9 @@ def test_logins_may_lie_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "logins.txt"
     file.write_text("ada:x\nbob:y\n", encoding="utf-8")
     client = TestClient(World(tmp_path, "--gradio-auth-path", str(file)).app)
-    assert [client.get("/internal/ping", headers=basic(login)).status_code for login in ("ada:x", "bob:y", "bob:x")] == [200, 200, 401]
+    assert [
+        client.get("/internal/ping", headers=basic(login)).status_code for login in ("ada:x", "bob:y", "bob:x")
+    ] == [200, 200, 401]
 
 
 def test_without_a_page_the_apis_login_guards_everything(tmp_path: Path) -> None:
@@ -174,7 +178,9 @@ class TestGuessing:
 
     def test_by_the_form(self, tmp_path: Path) -> None:
         client = TestClient(World(tmp_path, "--gradio-auth", "me:right").app)
-        codes = [client.post("/login", data={"username": "me", "password": str(number)}).status_code for number in range(7)]
+        codes = [
+            client.post("/login", data={"username": "me", "password": str(number)}).status_code for number in range(7)
+        ]
         assert codes == [401] * 5 + [429] * 2
 
     def test_others_are_not_held_up(self, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import WebSocket
@@ -19,14 +20,33 @@ PATH = "/sdapi/v1/options"
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1:7860", "localhost:7860", "[::1]:7860", "192.168.1.5:7860", "workstation:7860", "pc.local", "a.lan", "LOCALHOST."],
+    [
+        "127.0.0.1:7860",
+        "localhost:7860",
+        "[::1]:7860",
+        "192.168.1.5:7860",
+        "workstation:7860",
+        "pc.local",
+        "a.lan",
+        "LOCALHOST.",
+    ],
 )
 def test_names_of_this_machine_and_its_network(client: TestClient, host: str) -> None:
     assert client.get(PATH, headers={"host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:7860", "127.0.0.1.evil.example", "localhost.evil.example", "a@b", "x y", "a.lan.evil.com", "[::1"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:7860",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "a@b",
+        "x y",
+        "a.lan.evil.com",
+        "[::1",
+    ],
 )
 def test_a_name_of_somebody_elses_is_not_answered(client: TestClient, host: str) -> None:
     for path in (PATH, "/internal/ping", "/nothing"):
@@ -52,7 +72,9 @@ def test_with_share_gradios_names(tmp_path: Path) -> None:
 
 
 class TestPagesOfOthers:
-    @pytest.mark.parametrize("origin", [EVIL, "null", "http://testserver:81", "https://testserver.evil.example", "http://"])
+    @pytest.mark.parametrize(
+        "origin", [EVIL, "null", "http://testserver:81", "https://testserver.evil.example", "http://"]
+    )
     def test_change_nothing(self, world: World, client: TestClient, origin: str) -> None:
         answer = client.post(PATH, json={"jpeg_quality": 1}, headers={"origin": origin})
         assert answer.status_code == 403
@@ -83,7 +105,7 @@ class TestPagesOfOthers:
         """Gradio's own middleware would give some."""
 
         @world.app.middleware("http")
-        async def generous(request, call_next):  # type: ignore[no-untyped-def]
+        async def generous(request: Any, call_next: Any) -> Any:
             answer = await call_next(request)
             answer.headers["Access-Control-Allow-Origin"] = request.headers.get("origin", "*")
             return answer
@@ -118,7 +140,9 @@ class TestOwnPages:
 class TestPagesThatAFlagNames:
     FLAGS = ("--cors-allow-origins", "https://a.example", "--cors-allow-origins-regex", r"https://.*\.b\.example")
 
-    @pytest.mark.parametrize(("origin", "may"), [("https://a.example", True), ("https://x.b.example", True), (EVIL, False)])
+    @pytest.mark.parametrize(
+        ("origin", "may"), [("https://a.example", True), ("https://x.b.example", True), (EVIL, False)]
+    )
     def test_and_no_others(self, tmp_path: Path, origin: str, may: bool) -> None:
         client = TestClient(World(tmp_path, *self.FLAGS).app)
         answer = client.post(PATH, json={}, headers={"origin": origin})

@@ -4,6 +4,7 @@ jobs      /easel/v1/jobs: submit, list, look, cancel, move, retry, results      
 queue     /easel/v1/queue: what waits, in its order; pause and resume
 events    /easel/v1/events and /easel/v1/jobs/{id}/events, /ws: what happens, as it happens        (stream: the loop)
 history   /easel/v1/history: search, star, trash
+extensions  /easel/v1/extensions: installed, available, the manager's acts
 webhooks  /easel/v1/webhooks: what was sent and what still waits to be
 views     jobs, results and pictures as JSON
 """
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
-from modules.web.api.easel import events, history, jobs, queue, webhooks
+from modules.web.api.easel import events, extensions, history, jobs, queue, webhooks
 
 if TYPE_CHECKING:
     from modules.web.services import Services
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def routes(services: Services) -> APIRouter:
     """Everything that answers over HTTP; the caller guards it."""
     router = APIRouter()
-    for built in (jobs, queue, events, history, webhooks):
+    for built in (jobs, queue, events, history, extensions, webhooks):
         router.include_router(built.routes(services))
     return router
 

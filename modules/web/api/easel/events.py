@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket, WebSocketDisconnect
 from starlette.responses import StreamingResponse
@@ -26,7 +26,10 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 Previews = Annotated[bool, Query(description="With pictures of the work so far, as data: URLs.")]
 After = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="The last event you have; default: Last-Event-ID.")]
 LastEventId = Annotated[str | None, Header()]
-Stream = {200: {"content": {"text/event-stream": {}}}, 204: {"description": "The job has ended and you know it."}}
+Stream: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {}}},
+    204: {"description": "The job has ended and you know it."},
+}
 
 
 def routes(services: Services) -> APIRouter:

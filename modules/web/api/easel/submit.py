@@ -23,7 +23,7 @@ MAX_KEY = 255
 
 
 class Webhook(Schema):
-    """Whom to tell when the job's state changes: a POST, signed when there is a secret (see docs/api.md)."""
+    """Whom to tell when the job's state changes: a POST, signed when there is a secret (see docs/jobs-api.md)."""
 
     url: Annotated[str, Field(min_length=1, max_length=2000)]
     secret: Annotated[str, Field(max_length=500)] = ""

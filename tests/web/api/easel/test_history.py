@@ -100,7 +100,8 @@ def test_a_deleted_picture_is_had_back_with_its_text(client: TestClient, picture
     before = client.get(f"{HISTORY}/{number}/picture").content
     client.delete(f"{HISTORY}/{number}")
     client.delete(f"{HISTORY}/{number}")  # twice is once
-    assert not path.exists() and not path.with_suffix(".txt").exists()
+    assert not path.exists()
+    assert not path.with_suffix(".txt").exists()
     assert (found(client), found(client, trash=True)) == ([2, 1], [0])
     assert client.get(f"{HISTORY}/{number}/picture").content == before
     client.post(f"{HISTORY}/{number}/restore")

@@ -37,7 +37,7 @@ def test_the_id_that_came_in_is_in_the_answer_and_in_every_error(client: TestCli
 
 
 def test_a_refusal_at_the_gate_has_an_id_too(tmp_path: object) -> None:
-    with World(tmp_path, "--api-auth", "a:b") as world, TestClient(world.app) as client:  # type: ignore[arg-type]
+    with World(tmp_path, "--api-auth", "a:b") as world, TestClient(world.app) as client:
         answer = client.get("/sdapi/v1/samplers")
         assert answer.status_code == 401
         assert answer.json()["request_id"] == answer.headers["x-request-id"] != ""
