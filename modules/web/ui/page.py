@@ -78,7 +78,7 @@ TABS: Mapping[str, tuple[str, Callable[[Parts], Any]]] = {
     "extensions": ("Extensions", lambda parts: extensions.build(parts.services)),
 }
 """Id -> (title, builder), in the usual order; the element ids are "tab_" and the id."""
-AT_ONCE = ("txt2img", "img2img", "extras", "pnginfo")
+AT_ONCE: tuple[str, ...] = ()
 """Tabs that are in the page before they are opened: scripts of extensions look for what is in them."""
 
 

@@ -140,7 +140,7 @@ class Screen:
         """For a page just opened: follow the job under way, or show what the last one made."""
         job = await asyncio.to_thread(newest, self.services.queue, kind=self.kind, owner=OWNER)
         if job is None:
-            yield self.rest()
+            yield {self.panel.progress: "", self.panel.preview: ""}
         elif job.state in FINAL_STATES:
             yield self.rest() | await asyncio.to_thread(self.outcome, job)
         else:

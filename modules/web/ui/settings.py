@@ -294,10 +294,22 @@ class Actions:
 
     def opened(self) -> Updates:
         """Everything as it is now, for a page just opened: the widgets were made when the program started."""
-        updates: Updates = self.models() | self.told()
+        shown = {widget: change for widget, change in self.models().items() if change.get("visible")}
+        updates: Updates = shown | self.told()
         for control in self.tab.controls:
-            updates |= self.present(control)
+            if self.differs(control):  # each update costs the browser a walk through the whole page
+                updates |= self.present(control)
         return updates
+
+    def differs(self, control: Control) -> bool:
+        """Whether an option is not shown as it is by the page as it was built."""
+        option, now = control.option, value_of(control.option, self.services)
+        marked = changed(option, self.services) and option.key not in self.services.options.frozen
+        return (
+            option.key in CHOICES
+            or control.reset.visible != marked
+            or any(widget.value != now for widget in control.widgets)
+        )
 
     def refresh(self) -> Updates:
         """Scan the model folders again."""

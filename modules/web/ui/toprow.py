@@ -65,7 +65,7 @@ def sides(tab: str, services: Services, media: Media) -> Iterator[list[Any]]:
     islands: list[Any] = []
     shelf = cards.Shelf(services=services, media=media, kinds=cards.kinds(services))
     with gr.Tabs(elem_id=f"{tab}_extra_tabs", elem_classes=["extra-networks"]):
-        with gr.Tab("Generation", id=f"{tab}_generation", elem_id=f"{tab}_generation", render_children=True):
+        with gr.Tab("Generation", id=f"{tab}_generation", elem_id=f"{tab}_generation"):
             yield islands
         for kind in shelf.kinds:
             with gr.Tab(kind.title, id=f"{tab}_{kind.id}", elem_id=f"{tab}_{kind.id}", elem_classes=["extra-page"]):

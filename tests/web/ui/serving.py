@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 
+from modules.web.api import extensions
 from modules.web.ui import page as easel_page
 from tests.web.ui.fakes import World
 
@@ -25,6 +26,7 @@ Open = Callable[..., "Visitor"]
 def serving(world: World) -> Iterator[str]:
     """The world's page on a free port -> its address."""
     app = FastAPI()
+    app.include_router(extensions.files(world.services))
     easel_page.mount(app, world.services)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
