@@ -21,6 +21,7 @@ from fastapi_offline import FastAPIOffline
 from modules.compat.floor import KIND as FLOOR
 from modules.compat.floor import Floor
 from modules.compat.guests import Guests
+from modules.compat.loader import install as run_installer
 from modules.core.errors import BadRequest, EaselError, NotFound
 from modules.core.paths import Paths
 from modules.core.store import Store
@@ -60,6 +61,9 @@ from modules.networks.training_desk import KIND as TRAINING
 from modules.networks.training_desk import TrainingDesk
 from modules.plugins.desk import Extensions
 from modules.plugins.house import House
+from modules.plugins.installing.manager import KIND as EXTENSIONS
+from modules.plugins.installing.manager import WHEELS, Manager
+from modules.plugins.installing.packages import Packages
 from modules.prompts import counting, infotext, tokens
 from modules.prompts.chunks import NO_WORDS, TextPolicy, Word, Words
 from modules.prompts.styles import StyleBook
@@ -153,6 +157,7 @@ class App:
             EXTRAS: self.extras.run,
             MERGE: self.merging.run,
             TRAINING: self.training.run,
+            EXTENSIONS: lambda job, control: self.installing.run(job, control),
             model_jobs.KIND: model_jobs.runner(lambda: self.studio, self.options),
             describing_jobs.KIND: describing_jobs.runner(self.describers, self.inputs, self.options, self._make_room),
         }
@@ -176,6 +181,8 @@ class App:
         self.floor.open(self.queue)
         self.guests = Guests.open(self)
         self.extensions = self._extensions()
+        self.installing = self._manager()
+        self.installing.sweep()
         self.extensions.load_all()
         self.startup: dict[str, Any] = {"total": 0.0, "records": {}}
         self._stopper, self._again = server.Stopper(), False
@@ -208,7 +215,7 @@ class App:
             self.webhooks.stop()
 
     def serve(self) -> bool:
-        """Answer requests until Ctrl-C -> whether to start again. Raises EaselError where the address cannot be used."""
+        """Answer requests until Ctrl-C -> whether to start again. Raises EaselError for an unusable address."""
         listener = server.bind(self.flags)
         self.start()
         try:
@@ -300,6 +307,19 @@ class App:
         shipped = self.paths.shipped_extensions
         folders = (shipped, self.paths.extensions)
         return Extensions(house, self.flags, folders, shipped=shipped, guests=self.guests)
+
+    def _manager(self) -> Manager:
+        """What installs extensions; Easel's own packages stay as they are pinned."""
+        pinned = ROOT / "requirements.txt"
+        return Manager(
+            self.extensions,
+            self.flags,
+            folder=self.paths.extensions,
+            data=self.paths.data,
+            packages=Packages(constraints=pinned, wheels=self.paths.data / WHEELS),
+            accepts=self.guests.accepts,
+            installer=functools.partial(run_installer, root=ROOT, data=self.paths.data, constraints=pinned),
+        )
 
     def _placement(self, part: str) -> Placement:
         """Where "esrgan", "gfpgan", … compute: with everything else, unless --use-cpu names them."""
@@ -505,6 +525,7 @@ class App:
             additions=self.additions,
             extensions=self.extensions.all,
             manage_extension=self._manage_extension,
+            installing=self.installing.on(self.queue),
             allowed_folders=(
                 self.paths.outputs,
                 self.paths.results,

@@ -112,7 +112,11 @@ class Desk:
         finishes = together.make(studio, parts)
         if finishes is None:
             return None
-        return [lambda finish=finish: {**finish(), "seconds": time.perf_counter() - started} for finish in finishes]
+
+        def timed(finish: Callable[[], JsonObject]) -> JsonObject:
+            return {**finish(), "seconds": time.perf_counter() - started}
+
+        return [functools.partial(timed, finish) for finish in finishes]
 
     def room(self, job: JsonObject) -> int:
         """How many more jobs like this one fit into its batch."""

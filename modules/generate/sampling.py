@@ -101,7 +101,7 @@ def sample(
         work.sampler.run,
         _keeping(edited.steered(relay, predict, event.program, work.image_scale), kept, work),
         process=model.process,
-        noise=noise if begin.latents is None else _spanning(work, noise, trained),
+        noise=_spanning(work, noise, trained) if begin.latents is not None and len(event.sigmas) > 1 else noise,
         **{**work.parameters, **levels.facts(work, trained)},
     )
     latents, complete = _run(run, work, model, event, watch)

@@ -135,7 +135,7 @@ class Flags:
     dump_sysinfo: bool = switch("write a report on the system and exit", note=LATER)
     medvram_sdxl: bool = switch("--medvram for SDXL models only")
     localizations_dir: str | None = folder("folder of translations", published="{root}/localizations", note=LATER)
-    enable_insecure_extension_access: bool = switch("allow installing extensions over the network", note=LATER)
+    enable_insecure_extension_access: bool = switch("let other machines install extensions: programs")
     gfpgan_dir: str | None = folder("folder of GFPGAN", published="./GFPGAN", note="use --gfpgan-models-path")
     ldsr_models_path: str | None = folder("folder of LDSR", published="{models}/LDSR", note="Easel has no LDSR")
     lyco_dir_backcompat: str | None = folder("folder of LyCORIS files", published="{models}/LyCORIS", note=LATER)

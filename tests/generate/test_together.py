@@ -26,7 +26,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 def asked(index: int, sampler: str = "Euler", **more: object) -> Txt2Img:
     prompts = ("a red cat", "a (blue:1.2) dog, [day|night]", "mountains", "")
     fields = {"prompt": prompts[index], "negative_prompt": "blurry" * (index % 2), "seed": 100 + 7 * index} | more
-    return Txt2Img(sampler_name=sampler, steps=6, width=64, height=64, **fields)  # type: ignore[arg-type]
+    return Txt2Img(sampler_name=sampler, steps=6, width=64, height=64, **fields)
 
 
 def part(bench: Bench, request: Txt2Img, name: str, **options: object) -> Part:

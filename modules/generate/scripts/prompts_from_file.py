@@ -145,17 +145,20 @@ def _applied(context: Context, request: Request, wishes: Mapping[str, Any], *, a
     cell = request
     for name, value in wishes.items():
         if name in SETTINGS:
-            value = context.menus.find_checkpoint(value) if name == "sd_model" else value
-            cell = with_setting(cell, SETTINGS[name], value)
+            chosen = context.menus.find_checkpoint(value) if name == "sd_model" else value
+            cell = with_setting(cell, SETTINGS[name], chosen)
         elif name == "styles":
             cell = dataclasses.replace(cell, styles=tuple(style.strip() for style in value.split(",")))
         elif name in JOINED:
-            own = getattr(request, name)
-            both = (value, own) if at_start else (own, value)
-            cell = with_field(cell, name, " ".join(both) if own and value else value)
+            cell = with_field(cell, name, _joined(getattr(request, name), value, at_start=at_start))
         elif name not in IGNORED:
             cell = with_field(cell, name, _rounded(name, value))
     return cell
+
+
+def _joined(own: str, new: str, *, at_start: bool) -> str:
+    """Both prompts, the line's before or behind; where one is empty the line's alone counts."""
+    return " ".join((new, own) if at_start else (own, new)) if own and new else new
 
 
 def _rounded(name: str, value: Any) -> Any:

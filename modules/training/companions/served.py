@@ -39,8 +39,8 @@ LEFT = 3
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Order:
-    """What to train. kind: embedding or hypernetwork; file: theirs, which exists; steps: that the file shall have in the
-    end; gather: batches whose gradients are added up; clip: of the gradients' norm, None = not; size: pixels along a
+    """What to train. kind: embedding or hypernetwork; file: theirs, which exists; steps: that the file shall have in
+    the end; gather: batches whose gradients are added up; clip: of the gradients' norm, None = not; size: pixels of a
     side; templates: captions with [name] and [filewords]; drop: share of a caption's tags left out; sampled: latents
     are drawn once from what the VAE says, else its means; copies: a folder for the file every so many steps.
     """
@@ -154,7 +154,7 @@ class Hypernetwork:
         creating.write_hypernetwork(path, self._made.layers, facts)
 
 
-KINDS = {"embedding": Embedding, "hypernetwork": Hypernetwork}
+KINDS: Mapping[str, type[Embedding] | type[Hypernetwork]] = {"embedding": Embedding, "hypernetwork": Hypernetwork}
 
 
 def train(order: Order, wishes: Wishes) -> bool:
