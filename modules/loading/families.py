@@ -155,10 +155,10 @@ def _own_colours(family: Family, header: Header) -> Family:
     if "easel.preview" not in header.metadata:
         return family
     try:
-        *rows, base = [tuple(map(float, row)) for row in json.loads(header.metadata["easel.preview"])]
+        *rows, base = [(float(r), float(g), float(b)) for r, g, b in json.loads(header.metadata["easel.preview"])]
     except (TypeError, ValueError):
         return family
-    if len(rows) != family.latent.channels or any(len(row) != 3 for row in (*rows, base)):
+    if len(rows) != family.latent.channels:
         return family
     latent = dataclasses.replace(family.latent, preview=tuple(rows), preview_base=base)
     return dataclasses.replace(family, latent=latent)
