@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modules.core.errors import BadRequest, EaselError, NotFound
 from modules.plugins import finding, loading, state
@@ -184,7 +184,7 @@ class Extensions:
             if before is None or before.state == "found":
                 self._listed[name] = each
             elif before.state != "loaded" and each.state == "found":
-                told = {"state": before.state, "error": before.error, "traceback": before.traceback}
+                told: dict[str, Any] = {"state": before.state, "error": before.error, "traceback": before.traceback}
                 self._listed[name] = dataclasses.replace(each, **told)
             elif before.state != "loaded":
                 self._listed[name] = each
