@@ -76,9 +76,9 @@ def straight(vae: AutoencoderKL) -> None:
         conv.weight[:, :, 1, 1] += nn.init.orthogonal_(torch.empty(wide, narrow), gain=(wide / narrow) ** 0.5)
 
 
-def _small(layer: nn.Module) -> None:
-    layer.weight *= SMALL  # type: ignore[operator]
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+def _small(layer: Any) -> None:
+    layer.weight *= SMALL
+    nn.init.zeros_(layer.bias)
 
 
 class Pictures(Protocol):
@@ -184,7 +184,8 @@ def colours(latents: Tensor, pictures: Tensor) -> Tensor:
     areas = functional.avg_pool2d(pixels(pictures), side).permute(0, 2, 3, 1).reshape(-1, 3)
     told = latents.permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
     told = torch.cat([told, torch.ones(len(told), 1)], dim=1)
-    return torch.linalg.lstsq(told, areas).solution
+    found: Tensor = torch.linalg.lstsq(told, areas).solution
+    return found
 
 
 def statistics(latents: Tensor) -> tuple[Tensor, Tensor]:
