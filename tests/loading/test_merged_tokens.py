@@ -67,7 +67,7 @@ def test_a_unet_attends_to_fewer_and_goes_back(bench: Bench, ratio: float) -> No
         module.register_forward_hook(lambda _, inputs, output, name=name: seen.append((name, output.shape[1])))
         for name, module in named.items()
     ]
-    x, context = torch.randn(2, 4, 8, 12), torch.randn(2, 77, unet.config.cross_attention_dim)  # type: ignore[arg-type, union-attr]
+    x, context = torch.randn(2, 4, 8, 12), torch.randn(2, 77, unet.config.cross_attention_dim)  # type: ignore[union-attr]
     with torch.inference_mode():
         before = unet(x, 500, encoder_hidden_states=context, return_dict=False)[0]
         seen.clear()

@@ -180,12 +180,12 @@ def test_a_failure_halfway_leaves_the_model_at_its_base(networks: Networks, mode
     """A wish that cannot be fulfilled for want of memory, say, is undone, and the next one starts from the base."""
     from modules.networks.deltas import Difference
     from modules.networks.merge import Merge, Target
-    from modules.networks.names import UNET, Layers
+    from modules.networks.names import UNET, Layer, Layers
 
     layers = Layers({UNET: model.unet})
     good, bad = (layers.find(UNET, key) for key in ("conv_in", "conv_out"))
-    assert good is not None
-    assert bad is not None
+    assert isinstance(good, Layer)
+    assert isinstance(bad, Layer)
     before, merge = bits(model), Merge(torch.device("cpu"))
     terms = {
         Target(good, "weight"): [(1.0, Difference(difference=torch.ones_like(good.weight)))],

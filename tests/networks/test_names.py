@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modules.networks.names import SECOND_TEXT, TEXT, UNET, Layers, Place, place
+from modules.networks.names import SECOND_TEXT, TEXT, UNET, Layer, Layers, Place, place
 from tests.studio import Bench
 
 TO_Q = "down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
@@ -79,7 +79,7 @@ def layers(bench: Bench) -> Layers:
 )
 def test_the_original_names_of_layers(layers: Layers, original: str, path: str) -> None:
     found, same = layers.find(UNET, original), layers.find(UNET, path.replace(".", "_"))
-    assert found is not None
+    assert isinstance(found, Layer)
     assert found == same
     assert found.path == path
 
@@ -93,5 +93,5 @@ def test_original_names_agree_with_the_checkpoint(bench: Bench, layers: Layers) 
         if name.startswith(families.UNET) and name.endswith(".weight"):
             key = name.removeprefix(families.UNET).removesuffix(".weight").replace(".", "_")
             layer = layers.find(UNET, key)
-            assert layer is not None, name
+            assert isinstance(layer, Layer), name
             assert tuple(layer.weight.shape) == info.shape, name
