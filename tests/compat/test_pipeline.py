@@ -144,7 +144,7 @@ def test_a_chosen_script_makes_cells(program: Program) -> None:
 
 
 def test_process_images_works_outside_of_a_job(program: Program, plain: np.ndarray) -> None:
-    from modules import processing
+    from modules import processing  # type: ignore[attr-defined]
 
     p = processing.StableDiffusionProcessingTxt2Img(**SMALL, do_not_save_samples=True)
     made = processing.process_images(p)

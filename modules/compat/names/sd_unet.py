@@ -1,8 +1,10 @@
 """A1111's `modules.sd_unet`."""
 
+from typing import Any
+
 __all__ = ["SdUnet", "SdUnetOption", "current_unet", "unet_options"]
 
-unet_options = []
+unet_options: list[Any] = []
 current_unet = None
 
 
