@@ -69,6 +69,7 @@ def test_the_tiny_model_is_met_where_its_channels_are_doubled(bench: Bench) -> N
     unet: Any = bench.studio.model(next(iter(planned(bench)))).unet
     base, met = unet.config.block_out_channels[0], [channels for _, channels in freeu.decoder(unet)]
     assert len(met) == sum(len(block.resnets) for block in unet.up_blocks)
+    resnet: Any
     for (resnet, backbone), following in zip(freeu.decoder(unet), [*met[1:], base], strict=True):
         assert resnet.in_channels > backbone
         assert resnet.out_channels == following

@@ -151,8 +151,8 @@ class Mirror:
         named = ("-B", on_branch) if on_branch else ("--detach",)
         run("checkout", "--quiet", *named, commit, "--", where=folder, source=local)
         if (folder / ".gitmodules").is_file():
-            words = ("update", "--init", "--recursive", "--quiet", "--depth", "1")
-            run("submodule", *words, where=folder, source=source)
+            modules = ("update", "--init", "--recursive", "--quiet", "--depth", "1")
+            run("submodule", *modules, where=folder, source=source)
 
 
 def changed(folder: Path) -> bool:

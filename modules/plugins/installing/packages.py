@@ -47,7 +47,7 @@ class Packages:
 
     def installed(self) -> dict[str, str]:
         """Name -> version of all that is there."""
-        found = importlib.metadata.distributions(**({"path": list(self.sites)} if self.sites else {}))
+        found = importlib.metadata.distributions(path=list(self.sites) or sys.path)
         return {
             canonicalize_name(name): each.version for each in found if (name := each.metadata["Name"]) and each.version
         }
@@ -119,10 +119,10 @@ class Packages:
         return True
 
     def _pip(self, act: str, *words: str) -> None:
-        quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
+        common = ("--disable-pip-version-check", "--no-input", "--no-color")
         try:
             done = subprocess.run(
-                [*self.pip, act, *(quiet if act != "uninstall" else quiet[:2]), *words],
+                [*self.pip, act, *common, *words],
                 capture_output=True,
                 encoding="utf-8",
                 errors="replace",
@@ -134,7 +134,9 @@ class Packages:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise EaselError(f"pip {act} failed: {error}") from error
         if done.returncode:
-            raise EaselError(f"pip {act}: {hidden((done.stderr or done.stdout).strip())[-2000:]}")
+            _, mark, why = done.stdout.partition("The conflict is caused by:")
+            said = f"{done.stderr.strip()} {mark}{why}".strip() or done.stdout.strip()
+            raise EaselError(f"pip {act}: {hidden(said)[-2000:]}")
 
 
 def difference(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str | None], dict[str, str]]:

@@ -53,8 +53,16 @@ def tried(folder: Path, *, python: str = sys.executable) -> None:
             raise Broken(f"It did not load within {SECONDS} seconds. Nothing was changed.") from error
     if done.returncode:
         said = done.stderr.strip()
-        last = said.splitlines()[-1] if said else f"its process ended with {done.returncode}"
-        raise Broken(f"It does not load: {last} Nothing was changed.", said[-8000:])
+        raise Broken(f"It does not load: {_last(said, done.returncode)} Nothing was changed.", said[-8000:])
+
+
+def _last(said: str, code: int) -> str:
+    """The last line of what it said, and where a file's syntax is wrong the file."""
+    lines = said.splitlines() or [f"its process ended with {code}"]
+    where = (
+        [line.strip() for line in lines if line.strip().startswith("File ")][-1:] if "SyntaxError" in lines[-1] else []
+    )
+    return f"{': '.join((*where, lines[-1])).rstrip('.')}."
 
 
 def compiled(folder: Path) -> None:
