@@ -32,7 +32,7 @@ def waited(world: World, id: str, request: Leaves, seconds: float) -> str | None
     async def wait() -> str | None:
         try:
             async with asyncio.timeout(seconds):
-                return (await hangup.finished(world.queue, id, request)).state  # type: ignore[arg-type]
+                return (await hangup.finished(world.queue, id, request)).state
         except TimeoutError:
             return None
 

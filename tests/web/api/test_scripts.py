@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from extensions.soft_inpainting import extension as soft_inpainting
+from modules.generate.scripts.registry import AlwaysOn, Argument, Scripts, Tab, Work
 from tests.reference.cases import SHARED
 from tests.web.api.fakes import World
 
@@ -22,12 +25,42 @@ def theirs(name: str) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+class Registering:
+    """What an extension with an always-on script is handed."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self.scripts = scripts
+
+    def always_on(self, title: str, arguments: Sequence[Argument], work: Work, *, tabs: tuple[Tab, ...]) -> None:
+        row = AlwaysOn(title=title, name=title.lower(), arguments=lambda tab, menus: arguments, work=work, tabs=tabs)
+        self.remove = self.scripts.add_always_on(row)
+
+
+@pytest.fixture
+def extended(idle: World) -> Iterator[None]:
+    """With the one script of A1111's that is an extension here."""
+    registering = Registering(idle.services.scripts)
+    soft_inpainting.register(registering)
+    yield
+    registering.remove()
+
+
+def named(script: dict[str, Any]) -> tuple[bool, str]:
+    """By this they are compared: in which order extensions come has no meaning."""
+    return script["is_img2img"], script["name"]
+
+
 @pytest.mark.reference
+@pytest.mark.usefixtures("extended")
 def test_the_lists_are_a1111s(asking: TestClient) -> None:
-    assert asking.get("/sdapi/v1/scripts").json() == theirs("scripts")
+    ours, expected = asking.get("/sdapi/v1/scripts").json(), theirs("scripts")
+    assert {tab: sorted(names) for tab, names in ours.items()} == {
+        tab: sorted(names) for tab, names in expected.items()
+    }
 
 
 @pytest.mark.reference
+@pytest.mark.usefixtures("extended")
 def test_every_argument_is_a1111s(asking: TestClient) -> None:
     def comparable(script: dict[str, Any]) -> dict[str, Any]:
         def plain(argument: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +68,8 @@ def test_every_argument_is_a1111s(asking: TestClient) -> None:
 
         return script | {"args": [plain(argument) for argument in script["args"]]}
 
-    ours, expected = asking.get("/sdapi/v1/script-info").json(), theirs("script-info")
+    ours = sorted(asking.get("/sdapi/v1/script-info").json(), key=named)
+    expected = sorted(theirs("script-info"), key=named)
     assert [script["name"] for script in ours] == [script["name"] for script in expected]
     for own, their in zip(ours, expected, strict=True):
         assert comparable(own) == comparable(their)
