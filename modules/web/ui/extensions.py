@@ -1,21 +1,27 @@
-"""The Extensions tab: what is in extensions/, whether it runs, and why not; switched on and off without a restart.
+"""The Extensions tab: what is in extensions/, whether it runs, and why not; installing, updating and going back.
 
-Drawn by assets/extensions.js. Installing is copying a folder there: this page fetches nothing from anywhere.
+Drawn by assets/extensions.js. What takes time is a job; the page asks how it goes until it has ended.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from modules.web.installing import INDEX
 from modules.web.ui.island import island
+from modules.web.ui.screen import OWNER
 
 if TYPE_CHECKING:
     from modules.core.types import JsonObject
     from modules.web.services import Services
 
 ACTS = ("enable", "disable", "reload")
+JOBS = ("install", "check", "update", "uninstall", "restore", "roll-back")
+ENDED = ("done", "failed", "cancelled")
+LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,23 +32,55 @@ class Board:
 
     def answers(self) -> dict[str, Callable[[JsonObject], Any]]:
         """For `island`."""
-        return {"list": self.list, "do": self.act}
+        return {
+            "list": self.list,
+            "do": self.act,
+            "job": self.job,
+            "follow": self.follow,
+            "available": self.available,
+            "states": self.states,
+        }
 
     def list(self, asked: JsonObject) -> JsonObject:
-        """All of them, and the folder that they are in."""
+        """All of them, the folder that they are in, and why nothing can be installed, "" where it can."""
         found = [_shown(each) for each in self.services.extensions()]
-        return {"extensions": found, "folder": str(self.services.paths.extensions)}
+        refusal = self.services.installing.refusal()
+        folder = str(self.services.paths.extensions)
+        return {"extensions": found, "folder": folder, "refusal": refusal, "index": INDEX}
 
     def act(self, asked: JsonObject) -> JsonObject:
         """{"act": enable, disable or reload, "name": …} -> the list, and what only a restart can do."""
         if asked["act"] not in ACTS:
             raise ValueError(asked["act"])
+        self.services.installing.allow()
         words = self.services.manage_extension(asked["act"], str(asked["name"]))
         return self.list(asked) | {"words": words}
+
+    def job(self, asked: JsonObject) -> JsonObject:
+        """{"act": one of JOBS, "values": {…}} -> the job's id."""
+        if asked["act"] not in JOBS:
+            raise ValueError(asked["act"])
+        return {"id": self.services.installing.submit(asked["act"], dict(asked["values"]), owner=OWNER)}
+
+    def follow(self, asked: JsonObject) -> JsonObject:
+        """{"id"} -> whether it has ended, and in which words."""
+        job = self.services.queue.get(str(asked["id"]))
+        if job.kind != "extensions":
+            raise ValueError(job.kind)
+        return {"ended": job.state in ENDED, "state": job.state, "error": job.error or "", "result": job.result or {}}
+
+    def available(self, asked: JsonObject) -> JsonObject:
+        """{"url"} -> the extensions of a list."""
+        return self.services.installing.available(str(asked["url"]))
+
+    def states(self, asked: JsonObject) -> JsonObject:
+        """Every state of all extensions, and what lies in the trash."""
+        return {"states": self.services.installing.states(), "trash": self.services.installing.trash()}
 
 
 def _shown(extension: Any) -> JsonObject:
     manifest = extension.manifest
+    git = extension.repository()
     return {
         "name": extension.name,
         "title": manifest.name or extension.name,
@@ -53,6 +91,9 @@ def _shown(extension: Any) -> JsonObject:
         "state": extension.state,
         "error": extension.error,
         "traceback": extension.traceback,
+        "remote": LOGIN.sub("", git.remote) if git is not None else "",
+        "branch": git.branch if git is not None else "",
+        "commit": git.version if git is not None else "",
     }
 
 

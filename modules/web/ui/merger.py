@@ -89,8 +89,9 @@ def asked(values: Mapping[str, Any]) -> Merge:
     plain: dict[str, Any] = {
         name: value for name, value in values.items() if name not in ("block_weights", "loras", "config_source")
     }
+    given: dict[str, Any] = {name: "" if value is None else value for name, value in plain.items()}
     request = Merge(
-        **{name: "" if value is None else value for name, value in plain.items()},
+        **given,
         config_source=int(values["config_source"] or 0),
         block_weights=block_weights(values["block_weights"] or ""),
         loras=loras(values["loras"] or ""),

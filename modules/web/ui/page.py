@@ -78,7 +78,7 @@ TABS: Mapping[str, tuple[str, Callable[[Parts], Any]]] = {
     "extensions": ("Extensions", lambda parts: extensions.build(parts.services)),
 }
 """Id -> (title, builder), in the usual order; the element ids are "tab_" and the id."""
-AT_ONCE: tuple[str, ...] = ()
+AT_ONCE: tuple[str, ...] = ("img2img",)
 """Tabs that are in the page before they are opened: scripts of extensions look for what is in them."""
 
 
@@ -101,11 +101,21 @@ def build(services: Services) -> gr.Blocks:
             late = (each for ask in services.additions.late_tabs.all() for each in ask())
             for each in (*services.additions.tabs.all(), *late):
                 extension_tab(each, shown=each.title not in options["hidden_tabs"])
-        gr.HTML(footer(services), elem_id="footer")
+        foot = gr.HTML(footer(services), elem_id="footer")
         script.build(services)
         connect(parts, tabs, page)
+    quietly(page, foot)
     page.queue(default_concurrency_limit=None, api_open=False)  # the job queue is the only queue
     return page
+
+
+def quietly(page: gr.Blocks, foot: gr.HTML) -> None:
+    """Let the state of events that show no progress be told to one widget, not to every output: for each of those the
+    browser walks through the whole page at every change of state (measured: 23 of the 33 seconds of opening it).
+    """
+    for event in page.fns.values():
+        if event.show_progress == "hidden":
+            event.show_progress_on = [foot]
 
 
 def extension_tab(tab: PageTab, *, shown: bool) -> None:

@@ -77,12 +77,15 @@ class Quick:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tab:
-    """The Settings tab. `problems` lists model files that cannot be used."""
+    """The Settings tab. problems: model files that cannot be used; marks: a style that shows which options differ from
+    their defaults.
+    """
 
     controls: tuple[Control, ...]
     refresh: gr.Button
     problems: gr.HTML
     result: gr.HTML
+    marks: gr.HTML
     quick: Quick
     defaults: defaults_view.View
     wizard: importing.Wizard
@@ -184,6 +187,7 @@ def build(services: Services, on_top: Quick) -> Tab:
             show_label=False, container=False, placeholder="Search the settings", elem_id="settings_search", scale=1
         )
         result = gr.HTML(elem_id="settings_result")
+        marks = gr.HTML(marked(services), elem_id="settings_marks", padding=False)
     with gr.Row(elem_id="settings", equal_height=False):
         gr.HTML(
             markup.section_links([*((name, title) for name, title, _ in sections), *OWN]), elem_id="settings_sections"
@@ -203,6 +207,7 @@ def build(services: Services, on_top: Quick) -> Tab:
         refresh=refresh or refresh_button(),
         problems=problems,
         result=result,
+        marks=marks,
         quick=on_top,
         defaults=beginnings,
         wizard=wizard,
@@ -220,16 +225,26 @@ def control(option: Option, services: Services, on_top: Quick) -> Control:
             "↺",
             elem_id=f"reset_{option.key}",
             elem_classes=["tool", "easel-reset"],
-            visible=changed(option, services) and not frozen,
             scale=0,
             min_width=40,
         )
     return Control(option=option, widgets=(made,) if taken is None else (made, taken), reset=reset)
 
 
-def changed(option: Option, services: Services) -> bool:
-    """Whether the option differs from its default."""
-    return bool(services.options.snapshot()[option.key] != option.default)
+def marked(services: Services) -> str:
+    """A style that shows the bars and reset buttons of what differs from its default and may be changed, and no others.
+
+    One widget in place of a change of visibility for each button: each of those costs the browser a walk.
+    """
+    now, frozen = services.options.snapshot(), services.options.frozen
+    ids = [
+        f"#reset_{option.key}"
+        for option in services.options.registry.options()
+        if option.key not in frozen and shown(option) and now[option.key] != option.default
+    ]
+    buttons, rows = ", ".join(ids), ", ".join(f".easel-option:has({id})" for id in ids)
+    some = f"{buttons} {{ display: inline-flex; }} {rows} {{ border-left-color: var(--primary-500); }}" if ids else ""
+    return f"<style>{some}</style>"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -254,7 +269,7 @@ class Actions:
             return {source: update(option, self.services), self.tab.result: markup.error(str(error))}
         others = {other: update(option, self.services) for other in control.widgets if other is not source}
         words = markup.note(f"Saved: {option.label or option.key}")
-        return others | {control.reset: self.mark(option), self.tab.result: words} | self.told()
+        return others | {self.tab.result: words} | self.told()
 
     async def choose(self, title: str | None) -> Updates:
         """Take the checkpoint that a card or a script names."""
@@ -268,7 +283,7 @@ class Actions:
     def told(self) -> Updates:
         """All options as scripts see them."""
         text = json.dumps(dict(self.services.options.snapshot()), ensure_ascii=False)
-        return {self.tab.quick.json: text}
+        return {self.tab.quick.json: text, self.tab.marks: marked(self.services)}
 
     async def reset(self, place: int) -> Updates:
         """Set the option of control `place` back to its default."""
@@ -281,16 +296,11 @@ class Actions:
         words = markup.note(f"Back to the default: {option.label or option.key}")
         return self.present(control) | {self.tab.result: words} | self.told()
 
-    def mark(self, option: Option) -> Any:
-        """The reset button's update: shown while the option differs from its default and may be changed."""
-        frozen = option.key in self.services.options.frozen
-        return gr.update(visible=changed(option, self.services) and not frozen)
-
     def present(self, control: Control) -> Updates:
         """Show an option's present value everywhere."""
         option = control.option
         # an update of its own for each: Gradio takes them apart while it answers
-        return {made: update(option, self.services) for made in control.widgets} | {control.reset: self.mark(option)}
+        return {made: update(option, self.services) for made in control.widgets}
 
     def opened(self) -> Updates:
         """Everything as it is now, for a page just opened: the widgets were made when the program started."""
@@ -303,13 +313,8 @@ class Actions:
 
     def differs(self, control: Control) -> bool:
         """Whether an option is not shown as it is by the page as it was built."""
-        option, now = control.option, value_of(control.option, self.services)
-        marked = changed(option, self.services) and option.key not in self.services.options.frozen
-        return (
-            option.key in CHOICES
-            or control.reset.visible != marked
-            or any(widget.value != now for widget in control.widgets)
-        )
+        now = value_of(control.option, self.services)
+        return control.option.key in CHOICES or any(widget.value != now for widget in control.widgets)
 
     def refresh(self) -> Updates:
         """Scan the model folders again."""
@@ -336,10 +341,10 @@ class Actions:
 def wire(actions: Actions, page: gr.Blocks) -> None:
     """Connect every option's widgets with `save`, its button with `reset`, and the page's opening with `opened`."""
     tab, quick = actions.tab, actions.tab.quick
-    everything = [*actions.notices, tab.problems, tab.result, quick.json]
+    everything = [*actions.notices, tab.problems, tab.result, tab.marks, quick.json]
     for place, control in enumerate(tab.controls):
-        everything += [*control.widgets, control.reset]
-        outputs = [*control.widgets, control.reset, tab.result, quick.json]
+        everything += control.widgets
+        outputs = [*control.widgets, tab.result, tab.marks, quick.json]
         for which, made in enumerate(control.widgets):
             handler = functools.partial(actions.save, place, which)
             for event in events(made):
