@@ -157,7 +157,7 @@ class App:
             EXTRAS: self.extras.run,
             MERGE: self.merging.run,
             TRAINING: self.training.run,
-            EXTENSIONS: lambda job, control: self.installing.run(job, control),
+            EXTENSIONS: self._change_extensions,
             model_jobs.KIND: model_jobs.runner(lambda: self.studio, self.options),
             describing_jobs.KIND: describing_jobs.runner(self.describers, self.inputs, self.options, self._make_room),
         }
@@ -307,6 +307,9 @@ class App:
         shipped = self.paths.shipped_extensions
         folders = (shipped, self.paths.extensions)
         return Extensions(house, self.flags, folders, shipped=shipped, guests=self.guests)
+
+    def _change_extensions(self, job: JsonObject, control: Control) -> JsonObject:
+        return self.installing.run(job, control)
 
     def _manager(self) -> Manager:
         """What installs extensions; Easel's own packages stay as they are pinned."""

@@ -60,6 +60,10 @@ extra_networks_show_hidden_directories extra_networks_hidden_models extra_networ
 extra_networks_card_height extra_networks_card_text_scale extra_networks_card_show_desc
 extra_networks_card_order_field extra_networks_card_order extra_networks_tree_view_default_enabled
 extra_networks_add_text_separator
+api_enable_requests api_forbid_local_requests api_useragent
+interrogate_keep_models_in_memory interrogate_return_ranks interrogate_clip_num_beams interrogate_clip_min_length
+interrogate_clip_max_length interrogate_clip_dict_limit interrogate_clip_skip_categories
+interrogate_deepbooru_score_threshold deepbooru_sort_alpha deepbooru_use_spaces deepbooru_escape deepbooru_filter_tags
 """
 WORKS = frozenset(_WORKS.split())
 OWN = frozenset({"distilled_cfg_scale", "batch_waiting_requests"})
@@ -238,6 +242,19 @@ HELP = {
     "quicksettings_list": "Settings shown at the top of the page; takes effect when the page is opened again.",
     "gradio_theme": "Takes effect at the next start.",
     "hide_samplers": "Those named here are left out of the menus.",
+    "api_enable_requests": "Whoever reaches this server makes it ask other machines then; so it is off. Where others"
+    " reach it, only config.json or this machine can switch it on.",
+    "api_forbid_local_requests": "Addresses of this machine and of private networks are refused.",
+    "api_useragent": "The name given to the other server; empty: none.",
+    "interrogate_keep_models_in_memory": "Models that describe pictures stay loaded: the next one is described sooner.",
+    "interrogate_return_ranks": "How well each phrase fits is written behind it.",
+    "interrogate_clip_num_beams": "More is slower, and often better.",
+    "interrogate_clip_min_length": "In tokens.",
+    "interrogate_clip_max_length": "In tokens.",
+    "interrogate_clip_dict_limit": "Of each list in the folder interrogate; 0 is no limit.",
+    "interrogate_clip_skip_categories": "Lists that are left out, by file name without .txt.",
+    "interrogate_deepbooru_score_threshold": "Tags that are less certain are left out.",
+    "deepbooru_filter_tags": "Tags that are never given, with commas between them.",
 }
 
 ALSO = {"show_progress_type": ("Approx NN",)}  # A1111's settings files hold these
@@ -246,6 +263,7 @@ OPEN = frozenset(
         "gradio_theme",
         "hide_samplers",
         "infotext_skip_pasting",
+        "interrogate_clip_skip_categories",
         "postprocessing_disable_in_extras",
         "postprocessing_operation_order",
         "quicksettings_list",

@@ -366,7 +366,7 @@ class Options:
         return remove
 
     def _adopt(self) -> None:
-        """Take from the file what became known since: at the start, and when an extension adds its options; forget what is gone."""
+        """Take from the file what became known since, at the start or by an extension; forget what is gone."""
         if self._seen == self.registry.changes:
             return
         self._seen = self.registry.changes

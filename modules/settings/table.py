@@ -1,7 +1,8 @@
 """The rows of A1111's settings: key, default, label, range or choices, by section (id, title).
 
 `builtin.registry` makes the options of them. Defaults are A1111's but for randn_source (NV: the same picture on every
-device) and show_progress_type (Approx cheap: needs no extra model). Section ids are A1111's; it uses "ui" twice, so
+device), show_progress_type (Approx cheap: needs no extra model) and api_enable_requests (off: nobody makes the server
+ask other machines unless its owner wants that). Section ids are A1111's; it uses "ui" twice, so
 the live previews have an id of their own here.
 """
 

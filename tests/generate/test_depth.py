@@ -46,7 +46,7 @@ def shown(bench: Bench, request: Txt2Img | Img2Img) -> tuple[Tensor, list[str]]:
 
     take = bench.moments.sampling.add(sampling, owner="test")
     try:
-        result = bench.make(request, **NAME)  # type: ignore[arg-type]
+        result = bench.make(request, **NAME)
     finally:
         take()
     return seen[0], result["comments"]
@@ -57,7 +57,7 @@ def picture(bench: Bench) -> str:
 
 
 def test_text_alone_is_shown_a_flat_depth_and_told_so(bench: Bench) -> None:
-    depth, comments = shown(bench, Txt2Img(**SMALL))  # type: ignore[arg-type]
+    depth, comments = shown(bench, Txt2Img(**SMALL))
     assert depth.shape == (1, 1, 8, 8)
     assert not depth.any()
     assert "depth" in comments[0]
@@ -65,14 +65,14 @@ def test_text_alone_is_shown_a_flat_depth_and_told_so(bench: Bench) -> None:
 
 def test_a_picture_without_a_model_that_tells_depth_is_refused_with_the_way_out(bench: Bench) -> None:
     with pytest.raises(EaselError, match="midas"):
-        shown(bench, Img2Img(**SMALL, init_images=(picture(bench),)))  # type: ignore[arg-type]
+        shown(bench, Img2Img(**SMALL, init_images=(picture(bench),)))
 
 
 def test_a_pictures_depth_is_shown(bench: Bench, tmp_path: Path) -> None:
     plain = bench.studio
     bench.studio = dataclasses.replace(plain, depth=DepthModel([dpt(tmp_path / "midas")]))
     try:
-        depth, comments = shown(bench, Img2Img(**SMALL, init_images=(picture(bench),)))  # type: ignore[arg-type]
+        depth, comments = shown(bench, Img2Img(**SMALL, init_images=(picture(bench),)))
     finally:
         bench.studio = plain
     assert comments == []

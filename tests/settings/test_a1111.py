@@ -58,7 +58,7 @@ def test_another_folder_is_refused(old: Path, name: str) -> None:
 
 def test_options_that_fit_come_over_and_others_are_told(old: Path, tmp_path: Path) -> None:
     options = Options(builtin.registry(), tmp_path / "config.json")
-    taken, remarks = a1111.usable(a1111.look(old).config | {"disabled_extensions": ["x"]}, options)
+    taken, remarks = a1111.usable({**a1111.look(old).config, "disabled_extensions": ["x"]}, options)
     assert taken == {"jpeg_quality": 55}
     assert len(remarks) == 1
     assert remarks[0].startswith("samples_save")

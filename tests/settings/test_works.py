@@ -10,7 +10,9 @@ import pytest
 from modules.settings.builtin import WORKS
 
 MODULES = Path(__file__).resolve().parents[2] / "modules"
-SOURCES = {path: path.read_text(encoding="utf-8") for path in MODULES.rglob("*.py") if "settings" not in path.parts}
+FILES = [path for path in MODULES.rglob("*.py") if MODULES / "settings" not in path.parents]
+FILES += (MODULES / "web" / "ui" / "assets").glob("*.js")
+SOURCES = {path: path.read_text(encoding="utf-8") for path in FILES}
 BY_PATTERN = {f"outdir_{tab}_{kind}" for tab in ("txt2img", "img2img") for kind in ("samples", "grids")}
 BY_PATTERN |= {"outdir_extras_samples"}
 """Read as f"outdir_{tab}_samples"."""
