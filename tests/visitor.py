@@ -73,7 +73,7 @@ class Visitor:
 
         whole: `option` is all of its text, not only a part.
         """
-        self.page.get_by_role("option", name=option, exact=whole).dispatch_event("mousedown")
+        self.page.get_by_role("option", name=option, exact=whole).last.dispatch_event("mousedown")
 
     def ask(self, prompt: str, **numbers: float) -> None:
         """Fill the form: small pictures unless said otherwise."""

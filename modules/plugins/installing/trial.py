@@ -6,6 +6,7 @@ or compiles the scripts of one of A1111's; it says what is wrong and ends with 1
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -65,12 +66,12 @@ def _last(said: str, code: int) -> str:
     return f"{': '.join((*where, lines[-1])).rstrip('.')}."
 
 
-def compiled(folder: Path) -> None:
+def parsed(folder: Path) -> None:
     """Python files as A1111 would run them. Raises SyntaxError."""
     scripts = folder / "scripts"
     for file in (*sorted(scripts.glob("*.py")), folder / "install.py", folder / "preload.py"):
         if file.is_file():
-            compile(file.read_bytes(), str(file.relative_to(folder)), "exec", dont_inherit=True)
+            ast.parse(file.read_bytes(), str(file.relative_to(folder)))
 
 
 def registered(folder: Path, data: Path) -> None:
@@ -112,7 +113,7 @@ def main(words: Sequence[str]) -> int:
     """0 where it loads."""
     folder, data = Path(words[0]), Path(words[1])
     try:
-        registered(folder, data) if (folder / CODE).is_file() else compiled(folder)
+        registered(folder, data) if (folder / CODE).is_file() else parsed(folder)
     except DamagedFile as error:
         print(error, file=sys.stderr)
         return 1

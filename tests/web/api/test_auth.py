@@ -56,7 +56,7 @@ def test_the_right_ones_pass(guarded: World, right: str) -> None:
 def test_all_others_do_not(guarded: World, wrong: dict[str, str]) -> None:
     answer = TestClient(guarded.app).get("/sdapi/v1/samplers", headers=wrong)
     assert answer.status_code == 401
-    assert set(answer.json()) == {"error", "detail", "body", "errors"}
+    assert set(answer.json()) == {"error", "detail", "body", "errors", "request_id"}
 
 
 def test_a_job_belongs_to_who_asked_for_it(guarded: World) -> None:
