@@ -177,7 +177,7 @@ def test_what_extensions_of_a1111_call_answers(opened: Opened) -> None:
     assert world.services.options.snapshot()["sd_model_checkpoint"].startswith("sub/other")
     visitor.page.evaluate("switch_to_inpaint()")
     expect(visitor.find("img2maskimg")).to_be_visible()
-    assert visitor.page.evaluate("[get_tab_index('tabs'), get_tab_index('mode_img2img')]") == [1, 2]
+    visitor.page.wait_for_function("get_tab_index('tabs') === 1 && get_tab_index('mode_img2img') === 2")
     visitor.page.evaluate("switch_to_txt2img()")
     assert visitor.page.evaluate("/^task\\([a-z0-9]+\\)$/.test(randomId())")
     visitor.page.locator("#footer").press("?")

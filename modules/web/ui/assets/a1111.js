@@ -43,11 +43,14 @@ function getTranslation(text) {
 
 // ---- tabs
 
-function easelOpenTab(holder, name) {
+/** Open a tab; one inside a tab that was never open is waited for, since it is made when that one opens. */
+function easelOpenTab(holder, name, patience = 100) {
     const buttons = gradioApp().querySelectorAll(`#${holder} > .tab-wrapper button[role="tab"], #${holder} > .tab-nav button`);
     const wanted = typeof name === "number" ? buttons[name] : Array.from(buttons).find((button) => button.id === `${name}-button` || button.textContent.trim() === name);
     if (wanted) {
         wanted.click();
+    } else if (patience > 0) {
+        window.setTimeout(() => easelOpenTab(holder, name, patience - 1), 100);
     }
 }
 
