@@ -50,6 +50,13 @@ def _stage(parsers: Any, name: str, text: str) -> None:
         "--set", action="append", default=[], metavar="FIELD=VALUE", help="change the recipe when a run begins"
     )
     parser.add_argument("--pictures", type=Path, help="train on this folder of pictures with .txt captions")
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="begin",
+        metavar="CHECKPOINT",
+        help="when a run begins: train on its UNet, keep the rest",
+    )
     parser.add_argument("--minutes", type=float, help="stop after so long, at a step's end")
     parser.add_argument("--log-every", type=int, default=50, help="steps")
     parser.add_argument("--sheet-every", type=int, default=1000, help="steps")
@@ -70,6 +77,8 @@ def _model(told: argparse.Namespace, pace: Pace) -> bool:
         pace=pace,
         say=lambda line: print(time.strftime("%H:%M:%S"), line, flush=True),
     )
+    if told.begin is not None:
+        stages.begin_with(run, told.begin)
     return stages.everything(run) if told.stage == "all" else stages.STAGES[told.stage](run)
 
 

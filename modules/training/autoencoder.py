@@ -35,6 +35,10 @@ ANCHORED = 2.0
 """What an anchored latent is, times the mean colour of its area."""
 SMALL, FAINT = 0.1, 0.3
 """Shares of the usual fresh weights with which `straight` begins: of what is added, and of what is around a pixel."""
+JITTER = 0.05
+"""How far off latents are when the decoder is polished, as a share of their deviation."""
+UNFOLDED = (torch.zeros(models.LATENT), torch.full((models.LATENT,), 1 / models.SCALE))
+"""Statistics of latents that have SD1's scale already: `fold` changes nothing."""
 QUIET = 6.0
 """How far the logarithm of the latents' variance begins below 0: otherwise noise drowns the first lessons."""
 
@@ -100,10 +104,8 @@ class VaeTask:
         """Crops (B, 3, crop, crop) in -1..1, the noise of their latents, how firmly those are anchored (B,)."""
         recipe, stage = self._recipe, self._recipe.vae_stage
         whole = self._pictures.take(indices(len(self._pictures), step, stage.batch, recipe.seed))
-        room = whole.shape[1] - recipe.crop
-        corners = torch.randint(0, room + 1, (len(whole), 2), generator=generator).tolist()
         crops = torch.stack(
-            [each[y : y + recipe.crop, x : x + recipe.crop] for each, (y, x) in zip(whole, corners, strict=True)]
+            [each[y : y + recipe.crop, x : x + recipe.crop] for each, (y, x) in _places(whole, recipe, 1, generator)]
         )
         levels = len(recipe.vae.channels) - 1
         side = recipe.crop >> levels
@@ -115,15 +117,11 @@ class VaeTask:
         target, noise, firm = batch
         spread = self.network.encode(target).latent_dist
         answer = self.network.decode(spread.mean + spread.std * noise).sample.float()
-        plain = (answer - target).abs().mean()
-        sharp = edges(answer, target) + edges(functional.avg_pool2d(answer, 2), functional.avg_pool2d(target, 2))
         mean, logvar = spread.mean.float(), spread.logvar.float()
         divergence = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
-        error = answer - target
-        square = (error**2).mean() + (functional.avg_pool2d(error, AREA) ** 2).mean()
-        loss = plain + square + self._recipe.edges * sharp + self._recipe.kl * divergence
-        loss = loss + (firm * _adrift(mean, target)).mean()
-        return {"loss": loss, "l1": plain, "square": square, "edges": sharp, "kl": divergence}
+        found = differences(answer, target, self._recipe.edges)
+        loss = found["loss"] + self._recipe.kl * divergence + (firm * _adrift(mean, target)).mean()
+        return {**found, "loss": loss, "kl": divergence}
 
     def sheet(self, network: nn.Module) -> Image.Image | None:
         """Eight pictures above what becomes of them."""
@@ -132,6 +130,80 @@ class VaeTask:
         vae: Any = network
         back = vae.decode(vae.encode(given.to(device)).latent_dist.mean).sample
         return grid(torch.cat([to_pictures(given), to_pictures(back.float())]), columns=len(given))
+
+
+class PolishTask:
+    """Let the decoder alone paint the pictures again from cached latents: sharper, and no latent changes.
+
+    Half the work of a step of `VaeTask`, since nothing is encoded. The latents are a little off (`JITTER`), as those
+    that a UNet makes are.
+    """
+
+    def __init__(self, network: AutoencoderKL, pictures: Pictures, latents: Pictures, recipe: Recipe) -> None:
+        self.network: Any = network
+        network.requires_grad_(False)
+        for part in (network.decoder, network.post_quant_conv):
+            part.requires_grad_(True)
+        self._pictures, self._latents, self._recipe = pictures, latents, recipe
+
+    def draw(self, step: int, generator: torch.Generator) -> Batch:
+        """Crops (B, 3, crop, crop) in -1..1 and the VAE's latents of the same places (B, 4, crop / 8, crop / 8)."""
+        recipe = self._recipe
+        chosen = indices(len(self._pictures), step, recipe.polish_stage.batch, recipe.seed + 1)
+        whole, latents = self._pictures.take(chosen), self._latents.take(chosen).float()
+        area = whole.shape[1] // latents.shape[-1]
+        side, small = recipe.crop, recipe.crop // area
+        corners = [corner for _, corner in _places(whole, recipe, area, generator)]
+        crops = [each[y : y + side, x : x + side] for each, (y, x) in zip(whole, corners, strict=True)]
+        cells = [
+            each[:, y // area : y // area + small, x // area : x // area + small]
+            for each, (y, x) in zip(latents, corners, strict=True)
+        ]
+        given = torch.stack(cells)
+        noise = torch.randn(given.shape, generator=generator)
+        return pixels(torch.stack(crops)), given + noise * (JITTER / models.SCALE)
+
+    def losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        target, latents = batch
+        return differences(self.network.decode(latents).sample.float(), target, self._recipe.edges)
+
+    def sheet(self, network: nn.Module) -> Image.Image | None:
+        """Eight pictures above what the decoder makes of their latents."""
+        some = torch.arange(min(8, len(self._pictures)))
+        device = next(network.parameters()).device
+        vae: Any = network
+        back = vae.decode(self._latents.take(some).float().to(device)).sample
+        return grid(torch.cat([self._pictures.take(some), to_pictures(back.float())]), columns=len(some))
+
+
+def differences(answer: Tensor, target: Tensor, weight: float) -> dict[str, Tensor]:
+    """Between pictures (B, 3, H, W) in -1..1: "loss", of which "l1", "square" and "edges" (by weight) are the parts."""
+    error = answer - target
+    plain = error.abs().mean()
+    square = (error**2).mean() + (functional.avg_pool2d(error, AREA) ** 2).mean()
+    sharp = edges(answer, target) + edges(functional.avg_pool2d(answer, 2), functional.avg_pool2d(target, 2))
+    return {"loss": plain + square + weight * sharp, "l1": plain, "square": square, "edges": sharp}
+
+
+def _places(
+    pictures: Tensor, recipe: Recipe, grid: int, generator: torch.Generator
+) -> list[tuple[Tensor, tuple[int, int]]]:
+    """Each of uint8 (B, H, W, 3) with the corner (y, x), a multiple of grid, of a square cut: of `looks` tried ones
+    the one with most edges. A drawing is mostly flat: cuts taken blindly show little of what is hard to learn.
+    """
+    side = recipe.crop
+    room = (pictures.shape[1] - side) // grid
+    tried = torch.randint(0, room + 1, (len(pictures), recipe.looks, 2), generator=generator) * grid
+
+    def busy(picture: Tensor, corner: list[int]) -> float:
+        y, x = corner
+        return float(picture[y : y + side, x : x + side].float().diff(dim=1).abs().mean())
+
+    chosen = [
+        (each, max(corners, key=lambda corner: busy(each, corner)))
+        for each, corners in zip(pictures, tried.tolist(), strict=True)
+    ]
+    return [(each, (corner[0], corner[1])) for each, corner in chosen]
 
 
 def _adrift(latents: Tensor, pictures: Tensor) -> Tensor:

@@ -65,7 +65,8 @@ class Recipe:
     """pictures: painted scenes (several thousands make a file, `shard`); prediction: "eps" is what SD1 programs expect.
 
     gamma: of min-SNR, None = none; dropout: share of captions left empty, for classifier-free guidance; train_text:
-    let diffusion go on training the text tower; crop: side of what the VAE sees at a time; kl, edges: weights in its
+    let diffusion go on training the text tower; crop: side of what the VAE sees at a time; looks: places tried for
+    it, of which the busiest is taken; kl, edges: weights in its
     loss; anchor: share of its steps in which latents are held to colours, ever less.
     """
 
@@ -79,6 +80,7 @@ class Recipe:
     vae_stage: Stage
     text_stage: Stage
     unet_stage: Stage
+    polish_stage: Stage
     seed: int = 1
     schedule: str = "scaled_linear"
     prediction: str = "eps"
@@ -86,6 +88,7 @@ class Recipe:
     dropout: float = 0.1
     train_text: bool = False
     crop: int = 64
+    looks: int = 2
     kl: float = 1e-4
     edges: float = 1.0
     anchor: float = 0.3
@@ -97,14 +100,15 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="cpu",
             size=128,
-            pictures=20480,
+            pictures=16384,
             shard=4096,
             vae=VaeSize(channels=(64, 64, 64, 128)),
             text=TextSize(width=128, layers=4),
             unet=UnetSize(channels=(64, 128, 192), attention=(False, True, True), blocks=1),
-            vae_stage=Stage(steps=7000, batch=8, rate=8e-4, warmup=100, floor=0.02, ema=0.995, decay=0.0, bf16=True),
+            vae_stage=Stage(steps=3400, batch=4, rate=7e-4, warmup=100, floor=0.02, ema=0.995, decay=0.0),
+            polish_stage=Stage(steps=3000, batch=8, rate=5e-4, warmup=50, floor=0.02, ema=0.995, decay=0.0),
             text_stage=Stage(steps=1200, batch=64, rate=1e-3, ema=0.99),
-            unet_stage=Stage(steps=10000, batch=32, rate=8e-4, warmup=200, floor=0.02, ema=0.999, bf16=True),
+            unet_stage=Stage(steps=5600, batch=32, rate=8e-4, warmup=200, floor=0.02, ema=0.998),
         ),
         Recipe(
             name="gpu",
@@ -115,6 +119,7 @@ RECIPES: dict[str, Recipe] = {
             text=TextSize(width=128, layers=4),
             unet=UnetSize(channels=(64, 128, 128), attention=(False, True, True), blocks=3),
             vae_stage=Stage(steps=5000, batch=64, rate=1e-3, ema=0.998, decay=0.0, bf16=True),
+            polish_stage=Stage(steps=5000, batch=64, rate=5e-4, warmup=50, ema=0.998, decay=0.0, bf16=True),
             text_stage=Stage(steps=3000, batch=256, rate=1e-3, ema=0.995),
             unet_stage=Stage(steps=15000, batch=256, rate=1e-3, warmup=500, floor=0.02, ema=0.9995, bf16=True),
             crop=128,
@@ -128,6 +133,7 @@ RECIPES: dict[str, Recipe] = {
             text=TextSize(width=64, layers=1),
             unet=UnetSize(channels=(32, 64), attention=(False, True), blocks=1),
             vae_stage=Stage(steps=2, batch=2, rate=1e-3),
+            polish_stage=Stage(steps=2, batch=2, rate=1e-3),
             text_stage=Stage(steps=2, batch=2, rate=1e-3),
             unet_stage=Stage(steps=2, batch=2, rate=1e-3),
             crop=32,
@@ -163,7 +169,7 @@ def changed(recipe: Recipe, changes: dict[str, str]) -> Recipe:
 def of_table(table: dict[str, Any]) -> Recipe:
     """A recipe from `dataclasses.asdict`, also after a trip through JSON. Raises BadRequest."""
     kinds = {"vae": VaeSize, "text": TextSize, "unet": UnetSize}
-    kinds |= {"vae_stage": Stage, "text_stage": Stage, "unet_stage": Stage}
+    kinds |= {"vae_stage": Stage, "polish_stage": Stage, "text_stage": Stage, "unet_stage": Stage}
     try:
         made = {name: kinds[name](**_tuples(value)) if name in kinds else value for name, value in table.items()}
         return Recipe(**made)

@@ -1,6 +1,7 @@
-"""A run from nothing to a checkpoint: paint, vae, encode, text, unet, export. Each stage goes on where it stopped.
+"""A run from nothing to a checkpoint: paint, vae, encode, polish, text, unet, export. Each stage goes on where it
+stopped; the later ones need neither polish nor its end.
 
-run/recipe.json  source.json  data/  vae/  text/  unet/  model.safetensors  model.yaml
+run/recipe.json  source.json  data/  vae/  polish/  text/  unet/  model.safetensors  model.yaml
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import nn
 
 from modules.core.errors import BadRequest
 from modules.loading import attention
-from modules.training import autoencoder, data, exporting, models, reading, sampling
+from modules.training import autoencoder, checkpoints, data, exporting, models, reading, sampling
 from modules.training.data import LATENTS, PICTURES, Shards, Source
 from modules.training.diffusion import Denoising, DiffusionTask, Material
 from modules.training.loop import Pace, Trainer, mean_weights, steady
@@ -45,6 +46,12 @@ PROMPTS = (
 """What the sheets of a training show."""
 
 
+GIVEN = "given.pt"
+"""In a stage's folder: weights that it was given (`begin_with`)."""
+_PREFIX = {"vae": "", "text": "tower.", "unet": "unet."}
+"""Stage -> what its saved weights' names begin with."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
     """Where, what with, how long. stop: asked between steps."""
@@ -59,6 +66,37 @@ class Run:
     @property
     def data(self) -> Path:
         return self.folder / "data"
+
+
+def begin_with(run: Run, path: Path) -> None:
+    """Let a run that has not begun start from the weights of a checkpoint of the recipe's sizes: its VAE and text tower
+    are kept as they are, its UNet is trained on. Raises BadRequest when there are weights already, or others' sizes.
+    """
+    begun = next((name for name in ("vae", "text", "unet") if (run.folder / name).exists()), None)
+    if begun:
+        raise BadRequest(f"{run.folder}: {begun} has begun already; take another folder.", field="from")
+    parts = checkpoints.parts_of(path)
+    recipe = run.recipe
+    fresh = {
+        "vae": models.vae(recipe.vae),
+        "text": models.text(recipe.text),
+        "unet": models.unet(recipe.unet, recipe.text.width),
+    }
+    own: dict[str, nn.Module] = {"vae": parts.vae, "text": parts.tower, "unet": parts.unet}
+    for name, module in own.items():
+        _same_sizes(name, module, fresh[name], path)
+    for name, module in own.items():
+        weights = {_PREFIX[name] + key: each.detach().cpu().clone() for key, each in module.named_parameters()}
+        (run.folder / name).mkdir(parents=True)
+        torch.save(weights, run.folder / name / GIVEN)
+    torch.save(autoencoder.UNFOLDED, run.folder / "vae" / "statistics.pt")
+
+
+def _same_sizes(name: str, given: nn.Module, wanted: nn.Module, path: Path) -> None:
+    shapes, others = ({key: each.shape for key, each in module.named_parameters()} for module in (given, wanted))
+    if shapes != others:
+        key = next(key for key in [*others, *shapes] if shapes.get(key) != others.get(key))
+        raise BadRequest(f"{path.name}: its {name} has other sizes than the recipe ({key}).", field="from")
 
 
 def paint(run: Run) -> bool:
@@ -88,7 +126,7 @@ def encode(run: Run) -> bool:
     if not note.exists():
         some = torch.from_numpy(np.load(paths[0], mmap_mode="r")[:2048].copy())
         torch.save(autoencoder.statistics(_latents(run, network, some)), note)
-    network = folded_vae(run).to(run.device, memory_format=torch.channels_last)
+    network = folded_vae(run, polished=False).to(run.device, memory_format=torch.channels_last)
     for path in paths:
         target = path.with_name(path.name.replace(PICTURES, LATENTS))
         if target.exists():
@@ -99,6 +137,13 @@ def encode(run: Run) -> bool:
         data.write(target, _latents(run, network, pictures).half().numpy())
         run.say(f"encoded {target.name}")
     return True
+
+
+def polish(run: Run) -> bool:
+    """Train the decoder alone on the cached latents."""
+    network = folded_vae(run, polished=False).to(memory_format=torch.channels_last)
+    task = autoencoder.PolishTask(network, _shards(run, PICTURES), _shards(run, LATENTS), run.recipe)
+    return _train(run, "polish", task)
 
 
 def text(run: Run) -> bool:
@@ -112,6 +157,9 @@ def unet(run: Run) -> bool:
     tower, autoencoder_ = trained_tower(run).to(run.device), folded_vae(run).to(run.device)
     models.seeded(run.recipe.seed + 2)
     network = models.unet(run.recipe.unet, run.recipe.text.width)
+    given = _given(run, "unet")
+    if given is not None:
+        _fill(network, {name.removeprefix("unet."): each for name, each in given.items()})
     attention.install(network)
     network.to(memory_format=torch.channels_last)
 
@@ -134,12 +182,13 @@ def unet(run: Run) -> bool:
 def export(run: Run) -> bool:
     """The checkpoint as it stands."""
     parts = trained(run)
-    state = torch.load(run.folder / "unet" / "state.pt", map_location="cpu", weights_only=True)
+    begun = run.folder / "unet" / "state.pt"
+    steps = torch.load(begun, map_location="cpu", weights_only=True)["step"] if begun.exists() else 0
     tensors = exporting.checkpoint(
         parts.unet, parts.vae, parts.tower, schedule=run.recipe.schedule, dtype=torch.float16
     )
     path = run.folder / "model.safetensors"
-    exporting.write(path, tensors, exporting.notes(run.recipe, state["step"], _colours(run)))
+    exporting.write(path, tensors, exporting.notes(run.recipe, steps, _colours(run)))
     path.with_suffix(".yaml").write_text(exporting.sizes(run.recipe), encoding="utf-8")
     run.say(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
     return True
@@ -149,6 +198,7 @@ STAGES: dict[str, Callable[[Run], bool]] = {
     "paint": paint,
     "vae": vae,
     "encode": encode,
+    "polish": polish,
     "text": text,
     "unet": unet,
     "export": export,
@@ -187,11 +237,14 @@ def trained_tower(run: Run) -> Any:
     return tower.eval()
 
 
-def folded_vae(run: Run) -> Any:
-    """The autoencoder with SD1's scale of latents."""
+def folded_vae(run: Run, *, polished: bool = True) -> Any:
+    """The autoencoder with SD1's scale of latents; polished: with the decoder of that stage, if there is one."""
     network = _plain_vae(run)
     mean, deviation = torch.load(run.folder / "vae" / "statistics.pt", weights_only=True)
     autoencoder.fold(network, mean, deviation)
+    better = mean_weights(run.folder / "polish") if polished else None
+    if better is not None:
+        _fill(network, better)
     return network
 
 
@@ -210,6 +263,8 @@ def _parts(run: Run, unet: nn.Module, vae: nn.Module, tower: nn.Module) -> sampl
 
 def _train(run: Run, name: str, task: Any) -> bool:
     stage = getattr(run.recipe, f"{name}_stage")
+    if _given(run, name) is not None and name != "unet":
+        return True
     trainer = Trainer(task, stage, seed=run.recipe.seed, folder=run.folder / name, device=run.device)
     if trainer.done:
         return True
@@ -241,7 +296,17 @@ def _shards(run: Run, kind: str) -> Shards:
 def _mean(run: Run, name: str) -> dict[str, torch.Tensor]:
     weights = mean_weights(run.folder / name)
     if weights is None:
+        weights = _given(run, name)
+    if weights is None:
         raise BadRequest(f"{run.folder}: the stage {name} has not begun.")
+    return weights
+
+
+def _given(run: Run, name: str) -> dict[str, torch.Tensor] | None:
+    path = run.folder / name / GIVEN
+    if not path.exists():
+        return None
+    weights: dict[str, torch.Tensor] = torch.load(path, weights_only=True)
     return weights
 
 

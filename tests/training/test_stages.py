@@ -120,3 +120,40 @@ def test_a_folder_of_the_users_pictures_goes_through_all_stages(tmp_path: Path) 
     assert main(["all", *words]) == 0
     assert len(Shards(tmp_path / "run" / "data", LATENTS)) == 3
     assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_polishing_changes_the_decoder_and_no_latent(run: stages.Run) -> None:
+    plain, polished = (stages.folded_vae(run, polished=each) for each in (False, True))
+    same = {name: torch.equal(each, dict(polished.named_parameters())[name]) for name, each in plain.named_parameters()}
+    assert all(equal for name, equal in same.items() if name.startswith(("encoder.", "quant_conv.")))
+    assert not any(equal for name, equal in same.items() if name.startswith("decoder.conv_out."))
+
+
+def test_a_run_that_begins_with_a_checkpoint_keeps_all_but_the_unet(
+    checkpoint: Path, run: stages.Run, tmp_path: Path
+) -> None:
+    after = run_of(run.recipe, tmp_path)
+    stages.begin_with(after, checkpoint)
+    assert stages.everything(after)
+    before, trained = checkpoints.parts_of(checkpoint, cpu=True), stages.trained(after)
+    assert _distance(before.tower, trained.tower) == 0
+    assert _distance(_encoder(before.vae), _encoder(trained.vae)) == 0
+    assert 0 < _distance(before.unet, trained.unet) < 0.1
+    with pytest.raises(BadRequest, match="has begun already"):
+        stages.begin_with(after, checkpoint)
+
+
+def test_a_checkpoint_of_other_sizes_cannot_be_begun_with(checkpoint: Path, run: stages.Run, tmp_path: Path) -> None:
+    wider = dataclasses.replace(run.recipe, vae=recipes.VaeSize(channels=(32, 32, 32, 64)))
+    with pytest.raises(BadRequest, match="its vae has other sizes"):
+        stages.begin_with(run_of(wider, tmp_path), checkpoint)
+
+
+def _encoder(vae: Any) -> torch.nn.Module:
+    return torch.nn.ModuleList([vae.encoder, vae.quant_conv])
+
+
+def _distance(one: torch.nn.Module, other: torch.nn.Module) -> float:
+    """The largest difference between two networks' weights."""
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return max(float((a.detach() - b.detach()).abs().max()) for a, b in pairs)
