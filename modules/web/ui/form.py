@@ -16,6 +16,11 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """Of events: no spinner over the page, no route of Gradio's own API."""
 
 
+def seen(shown: object) -> bool | str:
+    """What `visible` is to be: what is not shown keeps its element, since scripts of extensions look for it."""
+    return True if shown else "hidden"
+
+
 @dataclasses.dataclass(frozen=True)
 class Form:
     """widgets: field name -> widget; the names are those that `fields` makes requests of."""
@@ -40,4 +45,4 @@ class Form:
         texts, widgets = list(pasted.overrides), self.widgets
         known = {name: value for name, value in pasted.values.items() if name in widgets}
         filled: Updates = {widgets[name]: gr.update(value=value) for name, value in known.items()}
-        return filled | {widgets["override_settings"]: gr.update(choices=texts, value=texts, visible=bool(texts))}
+        return filled | {widgets["override_settings"]: gr.update(choices=texts, value=texts, visible=seen(texts))}

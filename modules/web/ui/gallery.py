@@ -63,7 +63,7 @@ def toolbar(tab: str) -> Toolbar:
         archive = _button("🗃️", f"save_zip_{tab}")
         sends = {to: _button(symbol, f"{tab}_send_to_{to}") for to, symbol in SYMBOLS.items()}
         upscale = _button("✨", f"{tab}_upscale") if tab == "txt2img" else None
-    download = gr.File(visible=False, label="Download", elem_id=f"download_files_{tab}", interactive=False)
+    download = gr.File(visible="hidden", label="Download", elem_id=f"download_files_{tab}", interactive=False)
     return Toolbar(folder=folder, save=save, zip=archive, sends=sends, download=download, upscale=upscale)
 
 

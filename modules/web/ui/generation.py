@@ -19,7 +19,7 @@ from modules.core.errors import BadRequest, EaselError
 from modules.imaging import png
 from modules.prompts import importing
 from modules.web.ui import fields, markup, rows, scripts, styles
-from modules.web.ui.form import QUIET, Form, Updates
+from modules.web.ui.form import QUIET, Form, Updates, seen
 from modules.web.ui.gallery import Toolbar
 from modules.web.ui.results import Result
 from modules.web.ui.screen import OWNER, Buttons, Panel, Screen
@@ -231,7 +231,7 @@ class Actions:
 
     def show_extras(self, ticked: bool) -> Updates:
         """ "Extra" opens the variation widgets."""
-        return {self.tab.tools.extras: gr.update(visible=ticked)}
+        return {self.tab.tools.extras: gr.update(visible=seen(ticked))}
 
     def names(self) -> Updates:
         """The samplers to offer, for a page just opened (option hide_samplers may have changed)."""

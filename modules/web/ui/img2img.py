@@ -16,7 +16,7 @@ from modules.core.errors import BadRequest
 from modules.generate import folder
 from modules.imaging.reading import read_picture
 from modules.web.ui import defaults, fields, painting, passes, rows, scripts, toprow
-from modules.web.ui.form import QUIET, Form
+from modules.web.ui.form import QUIET, Form, seen
 from modules.web.ui.generation import Submitted, Tab, Tools, make_screen
 from modules.web.ui.rows import Widgets
 from modules.web.ui.screen import OWNER, panel
@@ -98,9 +98,9 @@ def modes() -> tuple[Widgets, dict[str, Any]]:
                 form |= fill()
                 copies |= copy_row(number)
             opened.append(mode)
-    with gr.Group(visible=False, elem_id="inpaint_controls") as controls:
+    with gr.Group(visible=seen(False), elem_id="inpaint_controls") as controls:
         form |= inpaint_rows()
-    with gr.Row(visible=False) as colour_row:
+    with gr.Row(visible=seen(False)) as colour_row:
         form["mask_transparency"] = gr.Slider(
             0, 100, 0, step=1, label="Mask transparency", elem_id="img2img_mask_alpha", min_width=200
         )
@@ -127,7 +127,7 @@ def _chooser(number: int) -> Any:
     masked = number in (INPAINT, COLOURED, UPLOAD)
 
     def choose() -> tuple[Any, ...]:
-        return number, gr.update(visible=masked), gr.update(visible=number == COLOURED)
+        return number, gr.update(visible=seen(masked)), gr.update(visible=seen(number == COLOURED))
 
     return choose
 
@@ -277,7 +277,7 @@ def settings_column(services: Services, catalog: Catalog) -> tuple[Widgets, Widg
     with gr.Row():
         form["cfg_scale"] = gr.Slider(1, 30, 7.0, step=0.5, label="CFG Scale", elem_id="img2img_cfg_scale")
         form["image_cfg_scale"] = gr.Slider(
-            0, 3, 1.5, step=0.05, label="Image CFG Scale", elem_id="img2img_image_cfg_scale", visible=False
+            0, 3, 1.5, step=0.05, label="Image CFG Scale", elem_id="img2img_image_cfg_scale", visible=seen(False)
         )
     form["denoising_strength"] = gr.Slider(
         0, 1, 0.75, step=0.01, label="Denoising strength", elem_id="img2img_denoising_strength"

@@ -29,15 +29,15 @@ easelIsland("%s", element, ask, (told) => trigger("sent", told));
 """
 
 
-def island(kind: str, elem_id: str, answers: Answers) -> Any:
-    """An empty element that the script's part `kind` fills."""
+def island(kind: str, elem_id: str, answers: Answers, *, content: str = "") -> Any:
+    """An element that the script's part `kind` fills, or finds `content` (HTML) in."""
 
     def answer(asked: Any) -> JsonObject:
         """[name, object] -> {"answer": …}, or {"error": words}."""
         return answered(answers, asked)
 
     return gr.HTML(
-        "", elem_id=elem_id, elem_classes=["easel-island"], js_on_load=START % kind, server_functions=[answer]
+        content, elem_id=elem_id, elem_classes=["easel-island"], js_on_load=START % kind, server_functions=[answer]
     )
 
 

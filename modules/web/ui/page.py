@@ -78,8 +78,6 @@ TABS: Mapping[str, tuple[str, Callable[[Parts], Any]]] = {
     "extensions": ("Extensions", lambda parts: extensions.build(parts.services)),
 }
 """Id -> (title, builder), in the usual order; the element ids are "tab_" and the id."""
-AT_ONCE: tuple[str, ...] = ("img2img",)
-"""Tabs that are in the page before they are opened: scripts of extensions look for what is in them."""
 
 
 def build(services: Services) -> gr.Blocks:
@@ -96,7 +94,7 @@ def build(services: Services) -> gr.Blocks:
             for id in in_order(options["ui_tab_order"]):
                 title, make = TABS[id]
                 shown = title not in options["hidden_tabs"] or id == "settings"
-                with gr.Tab(title, id=id, elem_id=f"tab_{id}", visible=shown, render_children=id in AT_ONCE):
+                with gr.Tab(title, id=id, elem_id=f"tab_{id}", visible=shown):
                     parts.made[id] = make(parts)
             late = (each for ask in services.additions.late_tabs.all() for each in ask())
             for each in (*services.additions.tabs.all(), *late):
@@ -105,6 +103,7 @@ def build(services: Services) -> gr.Blocks:
         script.build(services)
         connect(parts, tabs, page)
     quietly(page, foot)
+    keep_insides(page)
     page.queue(default_concurrency_limit=None, api_open=False)  # the job queue is the only queue
     return page
 
@@ -116,6 +115,15 @@ def quietly(page: gr.Blocks, foot: gr.HTML) -> None:
     for event in page.fns.values():
         if event.show_progress == "hidden":
             event.show_progress_on = [foot]
+
+
+def keep_insides(page: gr.Blocks) -> None:
+    """Let what is in a closed accordion be in the page, where scripts of extensions look for it: Gradio leaves it out
+    if `open` is exactly False, and shows one with 0 as closed all the same. What is in tabs, assets/script.js has made.
+    """
+    for block in page.blocks.values():
+        if isinstance(block, gr.Accordion) and block.open is False:
+            block.open = 0
 
 
 def extension_tab(tab: PageTab, *, shown: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from modules.web.ui.form import QUIET
+from modules.web.ui.form import QUIET, seen
 from modules.web.ui.rows import Widgets, sampler_names, tool
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ def switch(label: str, elem_id: str, *, open: bool = False) -> Iterator[gr.Check
     """A tick and what it opens; the caller fills that. The tick is what the form reads."""
     with gr.Column(elem_classes=["switch"]):
         tick = gr.Checkbox(open, label=label, elem_id=f"{elem_id}-checkbox")
-        with gr.Column(visible=open, elem_id=elem_id, elem_classes=["switched"]) as content:
+        with gr.Column(visible=seen(open), elem_id=elem_id, elem_classes=["switched"]) as content:
             yield tick
-    tick.change(lambda ticked: gr.update(visible=ticked), [tick], [content], **QUIET)
+    tick.change(lambda ticked: gr.update(visible=seen(ticked)), [tick], [content], **QUIET)
 
 
 def hires(services: Services, catalog: Catalog) -> Widgets:

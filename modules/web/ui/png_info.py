@@ -55,7 +55,7 @@ def build() -> Tab:
                     for to in SENDS
                 }
             shown = gr.HTML(EMPTY, elem_id="pnginfo_html_info", elem_classes=["infotext-holder"])
-            text = gr.Textbox(visible=False, elem_id="pnginfo_generation_info")
+            text = gr.Textbox(visible="hidden", elem_id="pnginfo_generation_info")
     return Tab(image=image, shown=shown, text=text, sends=buttons)
 
 

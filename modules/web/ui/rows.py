@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from modules.web.ui import checkpoints, markup
+from modules.web.ui.form import seen
 
 if TYPE_CHECKING:
     from modules.samplers.catalog import Catalog
@@ -106,7 +107,7 @@ def seed_rows(tab: str) -> tuple[Widgets, Widgets]:
         form["subseed_show"] = gr.Checkbox(
             False, label="Extra", elem_id=f"{tab}_subseed_show", scale=0, min_width=90, container=False
         )
-    with gr.Group(visible=False, elem_id=f"{tab}_seed_extras") as tools["extras"]:
+    with gr.Group(visible=seen(False), elem_id=f"{tab}_seed_extras") as tools["extras"]:
         with gr.Row(elem_id=f"{tab}_subseed_row", elem_classes=["seed-row"]):
             form["subseed"] = gr.Number(
                 -1, label="Variation seed", precision=0, elem_id=f"{tab}_subseed", min_width=100
@@ -133,7 +134,7 @@ def overrides(tab: str) -> gr.Dropdown:
             choices=[],
             value=[],
             multiselect=True,
-            visible=False,
+            visible=seen(False),
             label="Override settings",
             info="For this form only, instead of what Settings says.",
             elem_id=f"{tab}_override_settings",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from modules.web.ui import elements
-from modules.web.ui.form import QUIET
+from modules.web.ui.form import QUIET, seen
 from modules.web.ui.rows import Widgets
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ def build(tab: Tab, services: Services) -> Widgets:
         )
         groups = []
         for script in offered:
-            with gr.Group(visible=False) as group:
+            with gr.Group(visible=seen(False)) as group:
                 form |= _made(tab, script, services)
             groups.append(group)
 
     def choose(title: str) -> list[Any]:
-        return [gr.update(visible=script.title == title) for script in offered]
+        return [gr.update(visible=seen(script.title == title)) for script in offered]
 
     if groups:
         menu.change(choose, [menu], groups, **QUIET)
@@ -142,11 +142,11 @@ def _follow(argument: Argument, leader: Any, menu: Any) -> None:
     """Offer what the other widget's value makes possible; a menu with nothing to offer is not shown."""
     assert argument.follows is not None
     _, choices_of = argument.follows
-    menu.visible = bool(choices_of(leader.value))
+    menu.visible = seen(choices_of(leader.value))
 
     def offer(value: Any) -> Any:
         choices = list(choices_of(value))
-        return gr.update(choices=choices, value=[], visible=bool(choices))
+        return gr.update(choices=choices, value=[], visible=seen(choices))
 
     leader.change(offer, [leader], [menu], **QUIET)
 

@@ -1,7 +1,8 @@
 """The Settings tab and the quick settings: every option that works, saved the moment it changes. Built by `page`.
 
-`quick` makes the row on top of the page, `build` the tab, `Actions` has the handlers, `wire` connects them. An option
-may be shown twice (quick and in the tab): a change of either shows in both.
+`quick` makes the row on top of the page, of Gradio's widgets; `build` the tab, whose rows are HTML (`settings_rows`)
+that assets/settings.js brings to life; `Board` answers it; `Actions` has the handlers of the row on top, `wire`
+connects them. An option may be shown twice (quick and in the tab): a change of either shows in both.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import gradio as gr
 
 from modules.core.errors import EaselError
 from modules.loading.vaes import AUTOMATIC, NONE
-from modules.web.ui import checkpoints, defaults_view, importing, localization, markup, theme
+from modules.web.ui import checkpoints, defaults_view, importing, localization, markup, settings_rows, theme
 from modules.web.ui.form import QUIET, Updates
+from modules.web.ui.island import island, told
 
 if TYPE_CHECKING:
+    from modules.core.types import JsonObject
     from modules.settings.options import Option
     from modules.web.services import Services
 
@@ -54,22 +57,15 @@ def shown(option: Option) -> bool:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Control:
-    """One option on the page: its widgets, and the button that sets it back (shown while that would change it)."""
-
-    option: Option
-    widgets: tuple[Any, ...]
-    reset: gr.Button
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Quick:
-    """The row on top: key -> widget, and the button that scans the model folders again (None: it is in the tab). Hidden
-    behind it, for scripts: json, all options; change, which takes the checkpoint that a script names in `wanted`.
+    """The row on top: key -> widget, and the button that scans the model folders again. said: why a value was refused.
+    Hidden behind it, for scripts: json, all options; change, which takes the checkpoint that a script names in
+    `wanted`.
     """
 
     widgets: dict[str, Any]
-    refresh: gr.Button | None
+    refresh: gr.Button
+    said: gr.HTML
     json: gr.Textbox
     wanted: gr.Textbox
     change: gr.Button
@@ -77,15 +73,10 @@ class Quick:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tab:
-    """The Settings tab. problems: model files that cannot be used; marks: a style that shows which options differ from
-    their defaults.
-    """
+    """The Settings tab. rows: the island with all options; problems: model files that cannot be used."""
 
-    controls: tuple[Control, ...]
-    refresh: gr.Button
+    rows: gr.HTML
     problems: gr.HTML
-    result: gr.HTML
-    marks: gr.HTML
     quick: Quick
     defaults: defaults_view.View
     wizard: importing.Wizard
@@ -116,12 +107,30 @@ def update(option: Option, services: Services) -> Any:
     return gr.update(value=value) if offered is None else gr.update(value=value, choices=offered)
 
 
-def widget(option: Option, services: Services, elem_id: str, *, with_help: bool) -> Any:
-    """The right widget for an option's kind."""
+def save(key: str, value: Any, services: Services) -> Option:
+    """Keep a value; None means the default. Raises EaselError."""
+    option = services.options.registry[key]
+    if key == checkpoints.KEY:
+        value = checkpoints.chosen(services, value)
+    elif value is None:
+        value = option.default
+    services.options.set({key: value})
+    return option
+
+
+def refresh(services: Services) -> str:
+    """Scan the model folders again -> what was found."""
+    services.library.refresh()
+    services.upscalers.refresh()
+    count = len(services.library.checkpoints())
+    return f"{count} checkpoint{'' if count == 1 else 's'} found."
+
+
+def widget(option: Option, services: Services) -> Any:
+    """The right Gradio widget for an option's kind, for the row on top."""
     common: dict[str, Any] = {
         "label": option.label or option.key,
-        "info": (option.help or None) if with_help else None,
-        "elem_id": elem_id,
+        "elem_id": f"setting_{option.key}",
         "value": value_of(option, services),
         "interactive": option.key not in services.options.frozen,
     }
@@ -151,17 +160,18 @@ def quick(services: Services) -> Quick:
     registry = services.options.registry
     keys = [key for key in services.options.snapshot()["quicksettings_list"] if key in registry]
     widgets: dict[str, Any] = {}
-    refresh = None
     with gr.Row(elem_id="quicksettings"):
         for key in dict.fromkeys(keys):
-            if not shown(registry[key]):
-                continue
-            widgets[key] = widget(registry[key], services, f"setting_{key}", with_help=False)
-            if key == checkpoints.KEY:
-                refresh = refresh_button()
+            if shown(registry[key]):
+                widgets[key] = widget(registry[key], services)
+                if key == checkpoints.KEY:
+                    again = refresh_button()
+        if checkpoints.KEY not in widgets:
+            again = refresh_button()
     return Quick(
         widgets=widgets,
-        refresh=refresh,
+        refresh=again,
+        said=gr.HTML(elem_id="quicksettings_said", padding=False),
         json=gr.Textbox(elem_id="settings_json", visible="hidden"),
         wanted=gr.Textbox(elem_id="change_checkpoint_name", visible="hidden"),
         change=gr.Button("Change checkpoint", elem_id="change_checkpoint", visible="hidden"),
@@ -173,159 +183,140 @@ def refresh_button() -> gr.Button:
     return gr.Button("🔄", elem_id=f"refresh_{checkpoints.KEY}", elem_classes=["tool"], scale=0, min_width=40)
 
 
-def build(services: Services, on_top: Quick) -> Tab:
-    """Make the tab's widgets, inside the tab that the caller has opened."""
-    sections = [
+def shown_sections(services: Services) -> list[tuple[str, str, list[Option]]]:
+    """(element id, title, options) of the sections that have an option to show."""
+    found = [
         (f"settings_{section}", title, [option for option in options if shown(option)])
         for section, title, options in services.options.registry.sections()
     ]
-    sections = [entry for entry in sections if entry[2]]
-    controls: list[Control] = []
-    refresh = on_top.refresh
+    return [entry for entry in found if entry[2]]
+
+
+def build(services: Services, on_top: Quick) -> Tab:
+    """Make the tab's widgets, inside the tab that the caller has opened."""
+    sections, board = shown_sections(services), Board(services=services, quick=on_top)
+    links = markup.section_links([*((name, title) for name, title, _ in sections), *OWN])
+    content = settings_rows.sections(sections, board.ids(), board.values(frozen=False))
     with gr.Row(elem_id="settings_top"):
-        gr.Textbox(
-            show_label=False, container=False, placeholder="Search the settings", elem_id="settings_search", scale=1
-        )
-        result = gr.HTML(elem_id="settings_result")
-        marks = gr.HTML(marked(services), elem_id="settings_marks", padding=False)
+        gr.HTML(SEARCH, elem_id="settings_search", padding=False)
+        gr.HTML(RESULT, elem_id="settings_result", padding=False)
     with gr.Row(elem_id="settings", equal_height=False):
-        gr.HTML(
-            markup.section_links([*((name, title) for name, title, _ in sections), *OWN]), elem_id="settings_sections"
-        )
+        gr.HTML(links, elem_id="settings_sections")
         with gr.Column(elem_id="settings_pages", scale=5, min_width=280):
             problems = gr.HTML(elem_id="settings_problems", visible=False)
-            for name, title, options in sections:
-                with gr.Column(elem_id=name, elem_classes=["easel-section"]):
-                    gr.HTML(f"<h3>{markup.escape(title)}</h3>")
-                    controls += [control(option, services, on_top) for option in options]
-                    if refresh is None and any(option.key == checkpoints.KEY for option in options):
-                        refresh = refresh_button()
+            rows = island("settings", "settings_rows", board.answers(), content=content)
             beginnings = defaults_view.build()
             wizard = importing.build()
-    return Tab(
-        controls=tuple(controls),
-        refresh=refresh or refresh_button(),
-        problems=problems,
-        result=result,
-        marks=marks,
-        quick=on_top,
-        defaults=beginnings,
-        wizard=wizard,
-    )
+    return Tab(rows=rows, problems=problems, quick=on_top, defaults=beginnings, wizard=wizard)
 
 
-def control(option: Option, services: Services, on_top: Quick) -> Control:
-    """One row of the tab; its widget has A1111's id unless the quick settings have taken it."""
-    taken = on_top.widgets.get(option.key)
-    elem_id = f"setting_{option.key}" if taken is None else f"setting_{option.key}_in_settings"
-    frozen = option.key in services.options.frozen
-    with gr.Row(elem_classes=["easel-option", *(["frozen"] if frozen else [])]):
-        made = widget(option, services, elem_id, with_help=True)
-        reset = gr.Button(
-            "↺",
-            elem_id=f"reset_{option.key}",
-            elem_classes=["tool", "easel-reset"],
-            scale=0,
-            min_width=40,
-        )
-    return Control(option=option, widgets=(made,) if taken is None else (made, taken), reset=reset)
+SEARCH = '<input type="search" placeholder="Search the settings" aria-label="Search the settings">'
+RESULT = '<p class="easel-said" role="status" aria-live="polite"></p>'
 
 
-def marked(services: Services) -> str:
-    """A style that shows the bars and reset buttons of what differs from its default and may be changed, and no others.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Board:
+    """What the tab's script asks: every answer is JSON."""
 
-    One widget in place of a change of visibility for each button: each of those costs the browser a walk.
-    """
-    now, frozen = services.options.snapshot(), services.options.frozen
-    ids = [
-        f"#reset_{option.key}"
-        for option in services.options.registry.options()
-        if option.key not in frozen and shown(option) and now[option.key] != option.default
-    ]
-    buttons, rows = ", ".join(ids), ", ".join(f".easel-option:has({id})" for id in ids)
-    some = f"{buttons} {{ display: inline-flex; }} {rows} {{ border-left-color: var(--primary-500); }}" if ids else ""
-    return f"<style>{some}</style>"
+    services: Services
+    quick: Quick
+
+    @property
+    def options(self) -> list[Option]:
+        """Those on the page."""
+        return [option for option in self.services.options.registry.options() if shown(option)]
+
+    def ids(self) -> dict[str, str]:
+        """Option key -> element id: A1111's, unless the quick settings have taken it."""
+        taken = self.quick.widgets
+        return {o.key: f"setting_{o.key}{'_in_settings' if o.key in taken else ''}" for o in self.options}
+
+    def values(self, *, frozen: bool) -> dict[str, Any]:
+        """Key -> value as it is shown; with or without those that cannot be changed."""
+        left_out = () if frozen else self.services.options.frozen
+        return {o.key: value_of(o, self.services) for o in self.options if o.key not in left_out}
+
+    def answers(self) -> dict[str, Callable[[JsonObject], Any]]:
+        """For `island`."""
+        return {"state": self.state, "set": self.set, "reset": self.reset}
+
+    def state(self, asked: JsonObject) -> JsonObject:
+        """values, what the menus offer, the keys that differ from their defaults, and `quick`, those shown twice."""
+        now, frozen = self.services.options.snapshot(), self.services.options.frozen
+        menus = {option.key: choices_of(option, self.services) for option in self.options}
+        return {
+            "values": self.values(frozen=True),
+            "menus": {key: offered for key, offered in menus.items() if offered is not None},
+            "changed": [o.key for o in self.options if o.key not in frozen and now[o.key] != o.default],
+            "quick": list(self.quick.widgets),
+            "options": dict(now),
+        }
+
+    def set(self, asked: JsonObject) -> JsonObject:
+        """{"key", "value"} -> the state with `words`. Raises EaselError for what is refused."""
+        option = save(str(asked["key"]), asked["value"], self.services)
+        return self.state(asked) | {"words": f"Saved: {option.label or option.key}"}
+
+    def reset(self, asked: JsonObject) -> JsonObject:
+        """{"key"}: back to its default -> the state with `words`."""
+        option = self.services.options.registry[str(asked["key"])]
+        self.services.options.set({option.key: option.default})
+        return self.state(asked) | {"words": f"Back to the default: {option.label or option.key}"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Actions:
-    """What happens when an option changes. `notices` are the panels that are shown without a checkpoint."""
+    """What happens in the row on top, and when the page opens. `notices` are the panels shown without a checkpoint."""
 
     services: Services
     tab: Tab
     notices: list[gr.HTML]
 
-    async def save(self, place: int, which: int, value: Any) -> Updates:
-        """Keep `value` for the option of control `place`; `which` of its widgets sent it."""
-        control = self.tab.controls[place]
-        option, source = control.option, control.widgets[which]
+    async def save(self, key: str, value: Any) -> Updates:
+        """Keep `value` for an option of the row on top."""
+        quick = self.tab.quick
         try:
-            if option.key == checkpoints.KEY:
-                value = checkpoints.chosen(self.services, value)
-            elif value is None:
-                value = option.default
-            await asyncio.to_thread(self.services.options.set, {option.key: value})
+            await asyncio.to_thread(save, key, value, self.services)
         except EaselError as error:
-            return {source: update(option, self.services), self.tab.result: markup.error(str(error))}
-        others = {other: update(option, self.services) for other in control.widgets if other is not source}
-        words = markup.note(f"Saved: {option.label or option.key}")
-        return others | {self.tab.result: words} | self.told()
+            return {**self.present(key), quick.said: markup.error(str(error))}
+        return {quick.said: "", **self.told()}
 
     async def choose(self, title: str | None) -> Updates:
         """Take the checkpoint that a card or a script names."""
-        place = next(place for place, control in enumerate(self.tab.controls) if control.option.key == checkpoints.KEY)
-        control = self.tab.controls[place]
         if not title:
-            return {self.tab.result: gr.skip()}
-        updates = await self.save(place, 0, title)
-        return self.present(control) | updates
+            return {self.tab.quick.said: gr.skip()}
+        saved = await self.save(checkpoints.KEY, title)
+        return {**saved, **self.present(checkpoints.KEY)}
+
+    def follow(self, event: gr.EventData) -> Updates:
+        """Something was changed in the tab: the row on top shows it too."""
+        key = str(told(event).get("key", ""))
+        return {**self.present(key), **self.told()}
 
     def told(self) -> Updates:
         """All options as scripts see them."""
-        text = json.dumps(dict(self.services.options.snapshot()), ensure_ascii=False)
-        return {self.tab.quick.json: text, self.tab.marks: marked(self.services)}
+        return {self.tab.quick.json: json.dumps(dict(self.services.options.snapshot()), ensure_ascii=False)}
 
-    async def reset(self, place: int) -> Updates:
-        """Set the option of control `place` back to its default."""
-        control = self.tab.controls[place]
-        option = control.option
-        try:
-            await asyncio.to_thread(self.services.options.set, {option.key: option.default})
-        except EaselError as error:
-            return {self.tab.result: markup.error(str(error))}
-        words = markup.note(f"Back to the default: {option.label or option.key}")
-        return self.present(control) | {self.tab.result: words} | self.told()
-
-    def present(self, control: Control) -> Updates:
-        """Show an option's present value everywhere."""
-        option = control.option
-        # an update of its own for each: Gradio takes them apart while it answers
-        return {made: update(option, self.services) for made in control.widgets}
+    def present(self, key: str) -> Updates:
+        """Show an option's present value in the row on top, if it is there."""
+        made = self.tab.quick.widgets.get(key)
+        return {} if made is None else {made: update(self.services.options.registry[key], self.services)}
 
     def opened(self) -> Updates:
         """Everything as it is now, for a page just opened: the widgets were made when the program started."""
-        shown = {widget: change for widget, change in self.models().items() if change.get("visible")}
-        updates: Updates = shown | self.told()
-        for control in self.tab.controls:
-            if self.differs(control):  # each update costs the browser a walk through the whole page
-                updates |= self.present(control)
-        return updates
-
-    def differs(self, control: Control) -> bool:
-        """Whether an option is not shown as it is by the page as it was built."""
-        now = value_of(control.option, self.services)
-        return control.option.key in CHOICES or any(widget.value != now for widget in control.widgets)
+        updates: Updates = {widget: change for widget, change in self.models().items() if change.get("visible")}
+        for key, made in self.tab.quick.widgets.items():
+            option = self.services.options.registry[key]
+            if key in CHOICES or made.value != value_of(option, self.services):
+                updates |= self.present(key)  # each update costs the browser a walk through the whole page
+        return updates | self.told()
 
     def refresh(self) -> Updates:
         """Scan the model folders again."""
-        self.services.library.refresh()
-        self.services.upscalers.refresh()
-        count = len(self.services.library.checkpoints())
-        words = markup.note(f"{count} checkpoint{'' if count == 1 else 's'} found.")
-        updates = self.models() | {self.tab.result: words}
-        for control in self.tab.controls:
-            if control.option.key in CHOICES:
-                updates |= self.present(control)
+        words = refresh(self.services)
+        updates = {**self.models(), self.tab.quick.said: markup.note(words)}
+        for key in CHOICES:
+            updates |= self.present(key)
         return updates
 
     def models(self) -> Updates:
@@ -339,21 +330,17 @@ class Actions:
 
 
 def wire(actions: Actions, page: gr.Blocks) -> None:
-    """Connect every option's widgets with `save`, its button with `reset`, and the page's opening with `opened`."""
+    """Connect the row on top with `save`, the tab's script with `follow`, and the page's opening with `opened`."""
     tab, quick = actions.tab, actions.tab.quick
-    everything = [*actions.notices, tab.problems, tab.result, tab.marks, quick.json]
-    for place, control in enumerate(tab.controls):
-        everything += control.widgets
-        outputs = [*control.widgets, tab.result, tab.marks, quick.json]
-        for which, made in enumerate(control.widgets):
-            handler = functools.partial(actions.save, place, which)
-            for event in events(made):
-                event(handler, [made], outputs, trigger_mode="always_last", **QUIET)
-        control.reset.click(functools.partial(actions.reset, place), None, outputs, **QUIET)
-        if control.option.key == checkpoints.KEY:
-            quick.change.click(actions.choose, [quick.wanted], outputs, js=WANTED, **QUIET)
+    row = [*quick.widgets.values(), quick.said, quick.json]
+    everything = [*actions.notices, tab.problems, *row]
+    for key, made in quick.widgets.items():
+        for event in events(made):
+            event(functools.partial(actions.save, key), [made], row, trigger_mode="always_last", **QUIET)
+    quick.change.click(actions.choose, [quick.wanted], row, js=WANTED, **QUIET)
     quick.json.change(None, [quick.json], None, js="(text) => easelOptions(text)", **QUIET)
-    tab.refresh.click(actions.refresh, None, everything, **QUIET)
+    tab.rows.sent(actions.follow, None, row, **QUIET)
+    quick.refresh.click(actions.refresh, None, everything, **QUIET)
     page.load(actions.opened, None, everything, **QUIET)
 
 

@@ -14,7 +14,7 @@ import gradio as gr
 from modules.core.errors import DamagedFile, EaselError
 from modules.prompts.styles import Style
 from modules.web.ui import markup, rows
-from modules.web.ui.form import QUIET, Updates
+from modules.web.ui.form import QUIET, Updates, seen
 
 if TYPE_CHECKING:
     from modules.web.services import Services
@@ -58,7 +58,7 @@ def build(tab: str, services: Services) -> Panel:
             known, value=[], multiselect=True, show_label=False, label="Styles", elem_id=f"{tab}_styles", min_width=120
         )
         opener = rows.tool("🖌️", f"{tab}_styles_edit_button")
-    with gr.Group(visible=False, elem_id=f"{tab}_styles_dialog", elem_classes=["easel-panel-over"]) as dialog:
+    with gr.Group(visible=seen(False), elem_id=f"{tab}_styles_dialog", elem_classes=["easel-panel-over"]) as dialog:
         with gr.Row(elem_classes=["with-tool"]):
             select = gr.Dropdown(
                 known,
@@ -161,7 +161,7 @@ def wire(actions: Actions, apply: gr.Button, page: gr.Blocks) -> None:
     changed = [panel.menu, panel.select, panel.result]
     written = [*both, panel.menu, panel.result]
     panel.open.click(lambda: gr.update(visible=True), None, [panel.dialog], **QUIET)
-    panel.close.click(lambda: gr.update(visible=False), None, [panel.dialog], **QUIET)
+    panel.close.click(lambda: gr.update(visible=seen(False)), None, [panel.dialog], **QUIET)
     panel.select.change(actions.chosen, [panel.select], [*texts, panel.result], **QUIET)
     panel.refresh.click(actions.menus, None, [panel.menu, panel.select], **QUIET)
     panel.copy.click(actions.copied, both, texts, **QUIET)

@@ -125,6 +125,7 @@ SCRIPTS = (
     "queue.js",
     "history.js",
     "extensions.js",
+    "settings.js",
 )
 """In this order in the page's head."""
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from modules.web.ui import page
@@ -42,6 +43,8 @@ ELSEWHERE = {
 def test_every_id_of_a1111_is_there_once_or_accounted_for(make_world: Callable[..., World]) -> None:
     built = page.build(make_world().services)
     ids = [block.elem_id for block in built.blocks.values() if getattr(block, "elem_id", None)]
+    drawn = "".join(block.value or "" for block in built.blocks.values() if isinstance(block, gr.HTML))
+    ids += re.findall(r'\bid="([^"]+)"', drawn)
     assert sorted({id for id in ids if ids.count(id) > 1}) == []
     listed = dict.fromkeys(entry["elem_id"] for entry in json.loads(REFERENCE.read_text()) if entry.get("elem_id"))
     known = [id for id in listed if not id.startswith("setting_")]

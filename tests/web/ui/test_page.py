@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,11 @@ from fastapi import FastAPI
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from modules.core.errors import NotFound
+from modules.core.errors import EaselError, NotFound
 from modules.generate.request import Txt2Img
 from modules.settings.flags import Flags
 from modules.web import security
-from modules.web.ui import checkpoints, generation, page, png_info, settings, theme, txt2img
+from modules.web.ui import checkpoints, generation, markup, page, png_info, settings, theme, txt2img
 from modules.web.ui.results import Result
 from tests.web.ui.fakes import FakeCheckpoint, World
 
@@ -43,9 +45,10 @@ class Made:
         widgets = self.tab.form.widgets
         return {widget: values.get(name, widget.value) for name, widget in widgets.items()}
 
-    def place(self, key: str) -> int:
-        """Where an option's control is."""
-        return next(place for place, control in enumerate(self.settings.tab.controls) if control.option.key == key)
+    @property
+    def board(self) -> settings.Board:
+        """What the Settings tab's script asks."""
+        return settings.Board(services=self.world.services, quick=self.settings.tab.quick)
 
 
 def made(world: World) -> Made:
@@ -232,52 +235,65 @@ def test_sent_parameters_leave_out_what_the_options_say(make_world: MakeWorld) -
 def test_every_working_option_is_on_the_page_once_and_no_other(make_world: MakeWorld) -> None:
     one = made(make_world())
     registry = one.world.services.options.registry
-    shown = [control.option.key for control in one.settings.tab.controls]
-    assert shown == [option.key for option in registry.options() if option.works and option.kind != "html"]
-    ids = [widget.elem_id for control in one.settings.tab.controls for widget in control.widgets]
-    assert len(ids) == len(set(ids))
-    assert {f"setting_{key}" for key in shown} <= set(ids)
+    working = [option for option in registry.options() if option.works and option.kind != "html"]
+    content = one.settings.tab.rows.value
+    assert re.findall(r'data-key="(\w+)"', content) == [option.key for option in working]
+    ids = re.findall(r' id="(setting_\w+?)(?:_input)?(?:_menu)?"', content)
+    taken = {f"setting_{key}" for key in one.settings.tab.quick.widgets}
+    assert {f"setting_{option.key}" for option in working} <= {*ids, *taken}
+    for option in working:
+        assert markup.escape(option.label) in content
+        assert markup.escape(option.help) in content
 
 
-def test_a_change_is_saved_at_once_and_shows_everywhere(make_world: MakeWorld) -> None:
+def test_a_change_is_saved_at_once_marked_and_set_back(make_world: MakeWorld) -> None:
     one = made(make_world())
-    place = one.place("jpeg_quality")
-    control = one.settings.tab.controls[place]
-    updates = asyncio.run(one.settings.save(place, 0, 55))
-    assert one.world.services.options.snapshot()["jpeg_quality"] == 55
-    assert "#reset_jpeg_quality" in updates[one.settings.tab.marks]
-    updates = asyncio.run(one.settings.reset(place))
-    assert one.world.services.options.snapshot()["jpeg_quality"] == 80
-    assert updates[control.widgets[0]]["value"] == 80
-    assert "#reset_jpeg_quality" not in updates[one.settings.tab.marks]
+    options = one.world.services.options
+    state = one.board.set({"key": "jpeg_quality", "value": 55})
+    assert options.snapshot()["jpeg_quality"] == state["values"]["jpeg_quality"] == 55
+    assert state["changed"] == ["jpeg_quality"]
+    assert state["words"].startswith("Saved: ")
+    state = one.board.reset({"key": "jpeg_quality"})
+    assert options.snapshot()["jpeg_quality"] == state["values"]["jpeg_quality"] == 80
+    assert state["changed"] == []
+    assert one.board.set({"key": "jpeg_quality", "value": None})["values"]["jpeg_quality"] == 80
 
 
 def test_quick_settings_and_settings_show_the_same(make_world: MakeWorld) -> None:
     one = made(make_world())
-    place = one.place("sd_model_checkpoint")
-    in_tab, on_top = one.settings.tab.controls[place].widgets
+    on_top = one.settings.tab.quick.widgets["sd_model_checkpoint"]
     assert on_top.elem_id == "setting_sd_model_checkpoint"
     other = "sub/other.safetensors [0123456789]"
-    assert asyncio.run(one.settings.save(place, 1, other))[in_tab]["value"] == other
-    assert one.world.services.options.snapshot()["sd_model_checkpoint"] == other
+    told = asyncio.run(one.settings.save("sd_model_checkpoint", other))[one.settings.tab.quick.json]
+    assert json.loads(told)["sd_model_checkpoint"] == other
+    assert one.board.state({})["values"]["sd_model_checkpoint"] == other
+    first = "tiny-sd1.safetensors [0123456789]"
+    one.board.set({"key": "sd_model_checkpoint", "value": first})
+    event = gr.EventData(None, {"key": "sd_model_checkpoint"})
+    assert one.settings.follow(event)[on_top]["value"] == first
 
 
-@pytest.mark.parametrize(("key", "value"), [("jpeg_quality", 1000), ("sd_model_checkpoint", "gone.safetensors")])
-def test_a_refused_value_is_explained_and_set_back(make_world: MakeWorld, key: str, value: Any) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [("jpeg_quality", 1000, "at most 100"), ("sd_model_checkpoint", "gone.safetensors", "gone")],
+)
+def test_a_refused_value_is_explained_and_changes_nothing(
+    make_world: MakeWorld, key: str, value: Any, words: str
+) -> None:
     one = made(make_world())
-    place = one.place(key)
     before = one.world.services.options.snapshot()[key]
-    updates = asyncio.run(one.settings.save(place, 0, value))
-    assert 'class="error"' in updates[one.settings.tab.result]
-    assert one.settings.tab.controls[place].widgets[0] in updates
+    with pytest.raises(EaselError, match=words):
+        one.board.set({"key": key, "value": value})
+    on_top = asyncio.run(one.settings.save(key, value))
+    assert 'class="error"' in on_top[one.settings.tab.quick.said]
     assert one.world.services.options.snapshot()[key] == before
 
 
 def test_frozen_settings_cannot_be_changed(make_world: MakeWorld) -> None:
     one = made(make_world(frozen=("jpeg_quality",)))
-    place = one.place("jpeg_quality")
-    assert one.settings.tab.controls[place].widgets[0].interactive is False
-    assert "frozen" in asyncio.run(one.settings.save(place, 0, 55))[one.settings.tab.result]
+    assert re.search(r'id="setting_jpeg_quality_input"[^>]* disabled>', one.settings.tab.rows.value)
+    with pytest.raises(EaselError, match="frozen"):
+        one.board.set({"key": "jpeg_quality", "value": 55})
     assert one.world.services.options.snapshot()["jpeg_quality"] == 80
 
 
@@ -291,7 +307,7 @@ def test_without_a_model_the_page_says_what_to_do_until_refresh_finds_one(make_w
     one.world.library.arriving = ["new.safetensors"]
     updates = one.settings.refresh()
     assert updates[one.settings.notices[0]]["visible"] is False
-    on_top = one.settings.tab.controls[one.place("sd_model_checkpoint")].widgets[1]
+    on_top = one.settings.tab.quick.widgets["sd_model_checkpoint"]
     assert updates[on_top]["choices"] == ["new.safetensors [0123456789]"]
 
 

@@ -52,4 +52,4 @@ def test_a_menu_offers_what_the_type_of_its_axis_has(make_world: MakeWorld) -> N
     assert leader == "x_type"
     assert "Euler" in offered("Sampler")
     assert list(offered("Steps")) == []
-    assert built(world)["script/X/Y/Z plot/x_menu"].visible is False
+    assert built(world)["script/X/Y/Z plot/x_menu"].visible == "hidden"

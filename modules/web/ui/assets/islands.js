@@ -10,7 +10,7 @@ function easelIsland(kind, element, ask, tell) {
         window.setTimeout(() => easelIsland(kind, element, ask, tell), 50);
         return;
     }
-    const holder = easelMake("div", { class: `easel-part easel-${kind}` });
+    const holder = easelMake("div", { class: `easel-part easel-${kind}` }, Array.from(element.childNodes));
     element.replaceChildren(holder);
     draw(holder, ask, tell);
 }

@@ -73,7 +73,7 @@
             record.addedNodes.forEach(translate);
         }
     });
-    onUiLoaded(() => translate(document.body));
+    easelOnForm(() => translate(document.body));
 
     // ---- words under the pointer: `titles` is A1111's table, text or element id -> hint
 
@@ -112,7 +112,7 @@
         }
     }
     onUiUpdate((records) => (records || []).forEach((record) => record.addedNodes.forEach((node) => hint(node))));
-    onUiLoaded(() => hint(document));
+    easelOnForm(() => hint(document));
 
     // ---- light and dark
 
@@ -121,7 +121,7 @@
         document.body.classList.toggle("dark", dark);
         window.localStorage.setItem("easel-scheme", dark ? "dark" : "light");
     };
-    onUiLoaded(() => {
+    easelOnForm(() => {
         const kept = window.localStorage.getItem("easel-scheme");
         if (kept && !window.easelColorScheme && !new URL(location.href).searchParams.has("__theme")) {
             document.body.classList.toggle("dark", kept === "dark");
@@ -207,7 +207,7 @@
         }
         window.setTimeout(look, lost ? 1000 : PERIOD);
     }
-    onUiLoaded(() => window.setTimeout(look, PERIOD));
+    easelOnForm(() => window.setTimeout(look, PERIOD));
 
     // ---- sizes at hand
 

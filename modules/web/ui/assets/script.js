@@ -8,7 +8,7 @@ function gradioApp() {
     return root.shadowRoot || root;
 }
 
-const easelCallbacks = { loaded: [], update: [], afterUpdate: [], tabChange: [] };
+const easelCallbacks = { form: [], loaded: [], update: [], afterUpdate: [], tabChange: [] };
 
 function easelCall(callbacks, argument) {
     for (const callback of callbacks) {
@@ -20,13 +20,28 @@ function easelCall(callbacks, argument) {
     }
 }
 
-/** Once, as soon as the form is there (at once if it is already). */
-function onUiLoaded(callback) {
-    if (easelCallbacks.loaded === null) {
+function easelOnce(when, callback) {
+    if (easelCallbacks[when] === null) {
         easelCall([callback]);
     } else {
-        easelCallbacks.loaded.push(callback);
+        easelCallbacks[when].push(callback);
     }
+}
+
+function easelNow(when) {
+    const callbacks = easelCallbacks[when];
+    easelCallbacks[when] = null;
+    easelCall(callbacks || []);
+}
+
+/** Once, as soon as the first form is there (at once if it is already). */
+function easelOnForm(callback) {
+    easelOnce("form", callback);
+}
+
+/** Once, as soon as all tabs are there, opened or not (at once if they are already). */
+function onUiLoaded(callback) {
+    easelOnce("loaded", callback);
 }
 
 /** Whenever the page's elements change; gets the mutation records. */
@@ -132,11 +147,33 @@ function easelMenu(place, entries) {
     }
 
     function loadedNow() {
-        const callbacks = easelCallbacks.loaded;
-        if (callbacks !== null && gradioApp().querySelector("#txt2img_prompt")) {
-            easelCallbacks.loaded = null;
-            easelCall(callbacks);
+        if (easelCallbacks.form !== null && gradioApp().querySelector("#txt2img_prompt")) {
+            easelNow("form");
+            window.setTimeout(makeTabs, 300);
         }
+    }
+
+    const made = new WeakSet();
+
+    /**
+     * Have every tab made, one whenever the browser has nothing else to do: Gradio makes what is in a tab when it is first
+     * opened, and scripts of extensions look for it before. It is opened and left at once, so that nobody sees it.
+     */
+    function makeTabs() {
+        const closed = Array.from(gradioApp().querySelectorAll('.tab-container button[role="tab"][data-tab-id][aria-selected="false"]'));
+        const next = closed.find((button) => !made.has(button) && !button.disabled);
+        if (!next) {
+            easelNow("loaded");
+            return;
+        }
+        made.add(next);
+        const open = next.parentElement.querySelector('button[role="tab"][aria-selected="true"]');
+        if (open) {
+            made.add(open);
+            next.click();
+            open.click();
+        }
+        (window.requestIdleCallback || window.setTimeout)(makeTabs, { timeout: 1000 });
     }
 
     function start() {
@@ -252,33 +289,6 @@ function easelMenu(place, entries) {
             if (section) {
                 section.scrollIntoView({ behavior: "smooth", block: "start" });
             }
-        }
-    });
-
-    /** Show the settings that hold every word of the search; a section goes with its last setting. */
-    function searchSettings(text) {
-        const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-        for (const section of gradioApp().querySelectorAll(".easel-section")) {
-            const heading = section.querySelector("h3").textContent;
-            let any = false;
-            for (const row of section.querySelectorAll(".easel-option")) {
-                const key = (row.querySelector('[id^="setting_"]') || row).id;
-                const content = `${heading} ${key} ${row.textContent}`.toLowerCase();
-                const found = words.every((word) => content.includes(word));
-                row.classList.toggle("easel-hidden", !found);
-                any = any || found;
-            }
-            section.classList.toggle("easel-hidden", !any);
-            const link = document.querySelector(`[data-goto="${section.id}"]`);
-            if (link) {
-                link.disabled = !any;
-            }
-        }
-    }
-
-    document.addEventListener("input", (event) => {
-        if (event.target.closest("#settings_search")) {
-            searchSettings(event.target.value);
         }
     });
 })();
