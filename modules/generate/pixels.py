@@ -17,7 +17,9 @@ def decoder(studio: Studio, model: Model, work: Plan) -> Callable[[Tensor], Tens
     """Latent (C, H, W) -> pixels (3, 8H, 8W) in 0..1. Raises EaselError where the tiny one is not there."""
     if work.options["sd_vae_decode_method"] != "TAESD":
         return model.vae.decode
-    found = studio.tiny.decode_with(model.family, model.checkpoint.short_name, model.placement.device)
+    found = studio.tiny.decode_with(
+        model.family, model.checkpoint.short_name, model.placement.device, seamless=work.tiling
+    )
     if found is None:
         raise EaselError(f"sd_vae_decode_method is TAESD. {studio.tiny.wanted('decoder', model.family)}")
     return found
@@ -27,7 +29,9 @@ def encoder(studio: Studio, model: Model, work: Plan) -> Callable[[Tensor], Tens
     """Pixels (3, H, W) in 0..1 -> latent (C, H/8, W/8). Raises EaselError where the tiny one is not there."""
     if work.options["sd_vae_encode_method"] != "TAESD":
         return model.vae.encode
-    found = studio.tiny.encode_with(model.family, model.checkpoint.short_name, model.placement.device)
+    found = studio.tiny.encode_with(
+        model.family, model.checkpoint.short_name, model.placement.device, seamless=work.tiling
+    )
     if found is None:
         raise EaselError(f"sd_vae_encode_method is TAESD. {studio.tiny.wanted('encoder', model.family)}")
     return found

@@ -71,7 +71,9 @@ class Watch:
         ):
             return self._decoded(latent)
         if way == "TAESD":
-            decode = self._tiny.decode_with(model.family, self._plan.checkpoint.short_name, latent.device)
+            decode = self._tiny.decode_with(
+                model.family, self._plan.checkpoint.short_name, latent.device, seamless=self._plan.tiling
+            )
             if decode is not None:
                 return to_image(decode(latent))
         return preview.linear(latent, model.family.latent)

@@ -89,6 +89,6 @@ class Studio:
             eight_bits=storage.wanted(options, work.checkpoint.family),
         )
         model.vae.wider = vae.wider(options)
-        for part in (model.unet, model.vae.network):
-            tile(part, work.tiling)
+        tile(model.unet, work.tiling)
+        model.vae.seamless = work.tiling
         return model

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from modules.core.errors import DamagedFile
 from modules.loading import opening
 from modules.loading.family import Family
+from modules.loading.tiling import tile
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +42,20 @@ class TinyFiles:
         candidates = (self.folder / f"{name}{ending}" for name in names if name for ending in ENDINGS)
         return next((path for path in candidates if path.is_file()), None)
 
-    def decode_with(self, family: Family, checkpoint: str, device: torch.device) -> Callable[[Tensor], Tensor] | None:
-        """Latent (C, H, W) -> pixels (3, 8H, 8W) in 0..1; None where there is no file, or a damaged one (logged)."""
-        return self._with("decoder", family, checkpoint, device)
+    def decode_with(
+        self, family: Family, checkpoint: str, device: torch.device, *, seamless: bool = False
+    ) -> Callable[[Tensor], Tensor] | None:
+        """Latent (C, H, W) -> pixels (3, 8H, 8W) in 0..1; None where there is no file, or a damaged one (logged).
 
-    def encode_with(self, family: Family, checkpoint: str, device: torch.device) -> Callable[[Tensor], Tensor] | None:
+        seamless: opposite borders continue each other.
+        """
+        return self._with("decoder", family, checkpoint, device, seamless)
+
+    def encode_with(
+        self, family: Family, checkpoint: str, device: torch.device, *, seamless: bool = False
+    ) -> Callable[[Tensor], Tensor] | None:
         """Pixels (3, H, W) in 0..1 -> latent (C, H/8, W/8); None where there is no file, or a damaged one (logged)."""
-        return self._with("encoder", family, checkpoint, device)
+        return self._with("encoder", family, checkpoint, device, seamless)
 
     def wanted(self, kind: str, family: Family) -> str:
         """What to put where, in words."""
@@ -55,7 +63,7 @@ class TinyFiles:
         return f"Put {name}_{kind}.safetensors into {self.folder}."
 
     def _with(
-        self, kind: str, family: Family, checkpoint: str, device: torch.device
+        self, kind: str, family: Family, checkpoint: str, device: torch.device, seamless: bool
     ) -> Callable[[Tensor], Tensor] | None:
         path = self.find(kind, family, checkpoint)
         if path is None:
@@ -69,6 +77,7 @@ class TinyFiles:
         network.to(device)
 
         def run(given: Tensor) -> Tensor:
+            tile(network, seamless)  # one network for all jobs
             made: Tensor = network(given.to(device, torch.float32).unsqueeze(0))[0]
             return made.clamp(0, 1) if kind == "decoder" else made
 

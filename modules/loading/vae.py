@@ -11,15 +11,19 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional
 
 from modules.core import device
 from modules.core.errors import EaselError
 from modules.loading.families import Latent
+from modules.loading.tiling import tile
 
 log = logging.getLogger(__name__)
 
 TILE = 512
 """Pixels along a tile's side; tiles overlap by a quarter."""
+AROUND = 16
+"""Latent pixels of the opposite side that tiles of a seamless picture see beyond its borders."""
 
 
 @dataclasses.dataclass
@@ -29,7 +33,8 @@ class Vae:
     base: the checkpoint's own network while a separate file's is in its place; file: what that file is known by;
     wider: the number format that it is moved to, for good, where it overflows, None: it is not; remarks: what the user
     should know of the work since `told` was last called. tiled: pictures are worked on in tiles that overlap, which
-    takes little memory; a run out of memory turns that on for good.
+    takes little memory; a run out of memory turns that on for good. seamless: opposite borders of a
+    picture continue each other.
     """
 
     network: nn.Module
@@ -39,6 +44,7 @@ class Vae:
     wider: torch.dtype | None = torch.float32
     remarks: list[str] = dataclasses.field(default_factory=list)
     tiled: bool = False
+    seamless: bool = False
 
     def put(self, network: nn.Module | None, file: object) -> None:
         """Work with another network from now on, or with the checkpoint's own (None), which nobody has touched."""
@@ -87,7 +93,7 @@ class Vae:
 
     def _encode(self, pixels: Tensor) -> Tensor:
         given = (pixels.to(self._device(), self._dtype()) * 2 - 1).unsqueeze(0)
-        mean: Tensor = self._thrifty("encode", given).mode()[0]
+        mean: Tensor = self._thrifty("encode", given)[0]
         return (mean.float() - self.latent.shift) * self.latent.scale
 
     def _decode(self, latent: Tensor) -> Tensor:
@@ -112,9 +118,35 @@ class Vae:
         return self._answer(work, given)
 
     def _answer(self, work: str, given: Tensor) -> Any:
-        """Of "decode" the pixels, of "encode" the distribution of latents."""
+        """Of "decode" the pixels, of "encode" the middle of the latents, for (1, C, H, W).
+
+        Tiles of a seamless picture do not wrap around, each on itself: they are cut from a picture that goes on beyond
+        its borders, and what is beyond is cut off again.
+        """
+        factor = self.latent.factor
+        side, around = (TILE, AROUND * factor) if work == "encode" else (TILE // factor, AROUND)
+        wrapped = self.seamless and self.tiled and max(given.shape[-2:]) > side
+        tile(self.network, self.seamless and not wrapped)
+        if not wrapped:
+            return self._raw(work, given)
+        height, width = given.shape[-2:]
+        beyond = [min(around, length) for length in (width, height)]
+        answer = self._raw(work, functional.pad(given, (beyond[0],) * 2 + (beyond[1],) * 2, mode="circular"))
+        (left, wide), (top, high) = (
+            (part // factor, length // factor) if work == "encode" else (part * factor, length * factor)
+            for part, length in zip(beyond, (width, height), strict=True)
+        )
+        return answer[..., top : top + high, left : left + wide]
+
+    def _raw(self, work: str, given: Tensor) -> Tensor:
         network: Any = self.network
-        return network.encode(given).latent_dist if work == "encode" else network.decode(given, return_dict=False)[0]
+        made = (
+            network.encode(given).latent_dist.mode()
+            if work == "encode"
+            else network.decode(given, return_dict=False)[0]
+        )
+        answer: Tensor = made
+        return answer
 
     def _cut(self) -> None:
         """Let the network work in tiles of TILE pixels."""

@@ -81,6 +81,26 @@ def test_layers_are_read_in_their_places(tmp_path: Path, ending: str) -> None:
         torch.testing.assert_close(encode(pixels), encoder(pixels[None])[0], atol=1e-5, rtol=1e-4)
 
 
+def _rolled(picture: Tensor) -> Tensor:
+    """By half, so that what was at the borders lies in the middle."""
+    return picture.roll((picture.shape[-2] // 2, picture.shape[-1] // 2), dims=(-2, -1))
+
+
+def test_a_seamless_picture_stays_seamless(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    files = TinyFiles(tmp_path)
+    written(original_decoder(), tmp_path / "taesd_decoder.safetensors")
+    written(original_encoder(), tmp_path / "taesd_encoder.safetensors")
+    latent, pixels = torch.randn(4, 8, 6), torch.rand(3, 64, 48)
+    with torch.inference_mode():
+        for way, given in ((files.decode_with, latent), (files.encode_with, pixels)):
+            off, on = way(SD1, "any", CPU), way(SD1, "any", CPU, seamless=True)
+            assert off is not None
+            assert on is not None
+            torch.testing.assert_close(on(_rolled(given)), _rolled(on(given)), atol=1e-5, rtol=0)
+            assert not torch.equal(off(given), on(given)), "one network serves both"
+
+
 def test_the_checkpoints_own_file_wins(tmp_path: Path) -> None:
     for name in ("taesd_decoder.safetensors", "mine_decoder.pth"):
         written(original_decoder(), tmp_path / name)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
+from modules.loading import vae as vae_module
 from modules.loading.families import TABLE
 from modules.loading.vae import TILE, Vae
 
@@ -73,3 +76,50 @@ def test_another_error_is_let_through() -> None:
 
 def _broken(self: Network) -> None:
     raise RuntimeError("sizes must match")
+
+
+@pytest.fixture(scope="module")
+def network() -> AutoencoderKL:
+    """A tiny one with everything that the real one has: attention in the middle, norms over the whole picture."""
+    torch.manual_seed(0)
+    made = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(8,) * 4,
+        norm_num_groups=2,
+        latent_channels=4,
+    )
+    return made.eval().requires_grad_(False)
+
+
+def rolled(picture: Tensor, share: float = 0.5) -> Tensor:
+    """(C, H, W) with what was at its borders in its middle."""
+    height, width = picture.shape[-2:]
+    return picture.roll((int(height * share), int(width * share)), dims=(-2, -1))
+
+
+def test_the_borders_of_a_seamless_picture_continue_each_other(network: AutoencoderKL) -> None:
+    latent = torch.randn(4, 12, 8)
+    plain, seamless = Vae(network, SD1), Vae(network, SD1, seamless=True)
+    torch.testing.assert_close(seamless.decode(rolled(latent)), rolled(seamless.decode(latent)), atol=1e-5, rtol=0)
+    assert (plain.decode(rolled(latent)) - rolled(plain.decode(latent))).abs().max() > 0.01
+    assert not torch.equal(plain.decode(latent), seamless.decode(latent)), "what one leaves the other takes back"
+
+
+@pytest.mark.parametrize("work", ["decode", "encode"])
+def test_tiles_of_a_seamless_picture_see_the_opposite_side(
+    network: AutoencoderKL, work: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where memory ran out: what differs when the picture is rolled lies at the tiles, not at the borders."""
+    monkeypatch.setattr(vae_module, "TILE", 128)
+    vae = Vae(network, SD1, seamless=True, tiled=True)
+    given = torch.randn(4, 24, 20) if work == "decode" else torch.rand(3, 192, 160)
+    answer: Callable[[Tensor], Tensor] = getattr(vae, work)
+    size = (3, 192, 160) if work == "decode" else (4, 24, 20)
+    whole = answer(given)
+    assert whole.shape == size
+    across = rolled(answer(rolled(given))) - whole
+    vae.seamless = False
+    cut = rolled(answer(rolled(given))) - answer(given)
+    border = slice(0, size[1] // 24)
+    assert across[:, border].abs().mean() < 0.5 * cut[:, border].abs().mean()
