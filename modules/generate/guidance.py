@@ -135,8 +135,8 @@ class Program:
         owners = tuple(owner for owner, _, _ in prompts)
         positive, negative = self.ids or (None, None)
         return Conditioning(
-            positive=_given([prompt.at(call) for _, prompt, _ in prompts], positive, self._channels(owners)),
-            negative=_given([prompt.at(call) for prompt in self.negatives], negative, self.concat),
+            positive=_given([prompt.at(call) for _, prompt, _ in prompts], positive, self._channels(owners), True),
+            negative=_given([prompt.at(call) for prompt in self.negatives], negative, self.concat, False),
             empty=self.empty,
             owners=owners,
             weights=tuple(weight for _, _, weight in prompts),
@@ -282,14 +282,15 @@ def _first(positive: Tensor, conditioning: Conditioning) -> Tensor:
     return positive[[conditioning.owners.index(picture) for picture in range(len(conditioning.negative))]]
 
 
-def _given(texts: list[Encoding], ids: Tensor | None, concat: Tensor | None) -> Given:
-    """The texts as one batch; ids (n,) go with each."""
+def _given(texts: list[Encoding], ids: Tensor | None, concat: Tensor | None, wanted: bool) -> Given:
+    """The texts as one batch; ids (n,) go with each. wanted: they are prompts, not negative ones."""
     pooled = [text.pooled for text in texts if text.pooled is not None]
     return Given(
         context=_stacked([text.tokens for text in texts]),
         pooled=torch.stack(pooled) if pooled else None,
         ids=None if ids is None else ids.expand(len(texts), -1),
         concat=concat,
+        wanted=torch.full((len(texts),), wanted),
     )
 
 

@@ -7,13 +7,15 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from modules.core.hooks import Moment
 from modules.core.process import TrainedLevels
 from modules.generate import levels, refiner
 from modules.generate.guidance import GuidedDenoiser, Program
+from modules.generate.moments import NetworkCalled
 from modules.generate.plan import Plan
 from modules.generate.studio import Control, Studio
 from modules.loading.loader import Model
-from modules.loading.prediction import Predict
+from modules.loading.prediction import Given, Network, Predict
 
 Read = Callable[[Model], Program]
 """What the text encoders of a model say of a batch's prompts, with its networks put on."""
@@ -29,12 +31,14 @@ class Relay:
         work: Plan,
         trained: TrainedLevels,
         take: Callable[[], tuple[Model, Program]] | None,
+        heard: Moment[NetworkCalled],
     ) -> None:
         self.model = model
         self._guided = guided
         self._work = work
         self._trained = trained
         self._take = take
+        self._heard = heard
         if work.options["refiner_switch_by_sample_steps"]:
             guided.notes["Refiner switch by sampling steps"] = True
 
@@ -52,7 +56,7 @@ class Relay:
         if self._take is not None and wanted is not None and self._share(sigma) >= (wanted.switch_at or 0.0):
             (self.model, program), self._take = self._take(), None
             trained = levels.trained(self._work, self.model.levels)
-            self._guided.hand_over(predicting(self.model, self._work, trained), program)
+            self._guided.hand_over(predicting(self.model, self._work, trained, self._heard), program)
             self._guided.notes |= wanted.facts(self.model.checkpoint)
         return self._guided(x, sigma)
 
@@ -63,9 +67,22 @@ class Relay:
         return refiner.done(sigma, self._trained)
 
 
-def predicting(model: Model, work: Plan, trained: TrainedLevels) -> Predict:
-    """A model as the plan's sampler asks it."""
-    return model.predict(trained, whole_times=work.options["enable_quantization"], asked=work.sampler.asks)
+def predicting(model: Model, work: Plan, trained: TrainedLevels, heard: Moment[NetworkCalled]) -> Predict:
+    """A model as the plan's sampler asks it; `heard` is told of every call of its network."""
+
+    def around(network: Network) -> Network:
+        def call(x: Tensor, time: Tensor, given: Given) -> Tensor:
+            if not heard:
+                return network(x, time, given)
+            event = NetworkCalled(x=x, time=time, given=given, model=model)
+            heard.fire(event)
+            more = {**event.given.more, **event.arguments}
+            return network(event.x, event.time, dataclasses.replace(event.given, more=more))
+
+        return call
+
+    whole = work.options["enable_quantization"]
+    return model.predict(trained, whole_times=whole, asked=work.sampler.asks, around=around)
 
 
 def taking(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modules.core.hooks import Moment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from PIL import Image
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from modules.generate.request import Generation
     from modules.imaging.overlay import Overlay
     from modules.loading.loader import Model
-    from modules.loading.prediction import Predict
+    from modules.loading.prediction import Given, Predict
     from modules.prompts.network_tags import Tag
 
 
@@ -114,6 +115,51 @@ class ModelCalled:
     conditioning: Conditioning
     call: int
     rows: Tensor | None = None
+
+
+@dataclasses.dataclass(kw_only=True)
+class NetworkCalled:
+    """The network itself is about to be called with x (B, C, H, W), scaled as it was trained, at time (B,), for rows of
+    prompts and of negative ones as `given.wanted` says. Once or twice a call of the model. [a patched UNet.forward]
+
+    What `add` is told is summed over all listeners and added inside a UNet of diffusers' layout; `more` are further
+    arguments of the network by name.
+    """
+
+    x: Tensor
+    time: Tensor
+    given: Given
+    model: Model
+    down: list[Tensor] = dataclasses.field(default_factory=list)
+    middle: Tensor | None = None
+    blocks: list[Tensor] = dataclasses.field(default_factory=list)
+    more: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def add(self, *, down: Sequence[Tensor] = (), middle: Tensor | None = None, blocks: Sequence[Tensor] = ()) -> None:
+        """down: for every connection from the way down to the way up, from the top, and middle: as a ControlNet says;
+        blocks: for the end of every block of the way down, as a T2I-Adapter says. Each (B, C', H', W').
+        """
+        self.down = _summed(self.down, down)
+        self.blocks = _summed(self.blocks, blocks)
+        if middle is not None:
+            self.middle = middle if self.middle is None else self.middle + middle
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """All of it as the network takes it."""
+        found = dict(self.more)
+        if self.down and self.middle is not None:
+            found["down_block_additional_residuals"] = tuple(self.down)
+            found["mid_block_additional_residual"] = self.middle
+        if self.blocks:
+            found["down_intrablock_additional_residuals"] = list(self.blocks)  # the UNet takes them out of the list
+        return found
+
+
+def _summed(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor]:
+    if not first or not second:
+        return list(first or second)
+    return [one + other for one, other in zip(first, second, strict=True)]
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -230,6 +276,16 @@ class Saved:
 
 
 @dataclasses.dataclass(kw_only=True)
+class Gathering:
+    """All pictures of a job are made. A listener appends to `more` what is to be shown after them and is not saved.
+    [postprocess, which appends to processed.images]
+    """
+
+    plan: Plan
+    more: list[Image.Image] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(kw_only=True)
 class Finished:
     """The job is done; `result` is what its owner gets. [postprocess]"""
 
@@ -249,6 +305,7 @@ class Moments:
     sampling: Moment[Sampling] = dataclasses.field(default_factory=lambda: Moment("sampling"))
     extra_noise: Moment[ExtraNoise] = dataclasses.field(default_factory=lambda: Moment("extra_noise"))
     model_called: Moment[ModelCalled] = dataclasses.field(default_factory=lambda: Moment("model_called"))
+    network_called: Moment[NetworkCalled] = dataclasses.field(default_factory=lambda: Moment("network_called"))
     model_answered: Moment[ModelAnswered] = dataclasses.field(default_factory=lambda: Moment("model_answered"))
     guided: Moment[Guided] = dataclasses.field(default_factory=lambda: Moment("guided"))
     mask_blending: Moment[MaskBlending] = dataclasses.field(default_factory=lambda: Moment("mask_blending"))
@@ -260,4 +317,5 @@ class Moments:
     composited: Moment[Composited] = dataclasses.field(default_factory=lambda: Moment("composited"))
     saving: Moment[Saving] = dataclasses.field(default_factory=lambda: Moment("saving"))
     saved: Moment[Saved] = dataclasses.field(default_factory=lambda: Moment("saved"))
+    gathering: Moment[Gathering] = dataclasses.field(default_factory=lambda: Moment("gathering"))
     finished: Moment[Finished] = dataclasses.field(default_factory=lambda: Moment("finished"))

@@ -75,7 +75,9 @@ def _make(
             for number, picture in zip(batch, made.decoded, strict=True):
                 kept(studio, work, start, number, picture, made.sample, album)
     work = dataclasses.replace(work, notes=(*work.notes, *model.vae.told(), *thrift.notes))
-    result = album.close(work)
+    gathering = moments.Gathering(plan=work)
+    studio.moments.gathering.fire(gathering)
+    result = album.close(work, gathering.more)
     studio.moments.finished.fire(moments.Finished(plan=work, result=result))
     return result
 

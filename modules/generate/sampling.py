@@ -90,11 +90,12 @@ def sample(
         model=model,
     )
     studio.moments.sampling.fire(event)
-    predict = handoff.predicting(model, work, trained)
+    predict = handoff.predicting(model, work, trained, studio.moments.network_called)
     guided = GuidedDenoiser(predict, event.program, work.guidance, calls=work.calls, moments=studio.moments)
-    watch = previews.Watch(model, work, guided, control, studio.tiny, done=begin.done)
+    watch = previews.Watch(model, work, guided, control, studio.tiny, studio.approx, done=begin.done)
     told = None if read is None else lambda other: _shown(read(other), begin)
-    relay = handoff.Relay(guided, model, work, trained, handoff.taking(studio, model, work, told, control))
+    taking = handoff.taking(studio, model, work, told, control)
+    relay = handoff.Relay(guided, model, work, trained, taking, studio.moments.network_called)
     kept = _kept(studio, begin)
     model.residency.use("denoiser")
     run = functools.partial(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -116,10 +116,13 @@ class Album:
         texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
         saving.save(image, None, folder=folder, name=_facts(plan, 0), policy=policy, now=now, stem=name, texts=texts)
 
-    def close(self, plan: Plan) -> JsonObject:
-        """Make the grid if one is wanted -> the job's result."""
+    def close(self, plan: Plan, more: Sequence[Image.Image] = ()) -> JsonObject:
+        """Make the grid if one is wanted -> the job's result; `more` are shown at its end and not saved."""
         grid = self._grid(plan)
-        kept = [grid, *self._kept] if grid else self._kept
+        kept = [grid, *self._kept] if grid else [*self._kept]
+        for image in more:
+            shown = self._write(plan, 0, image, "", kind="sample", saved=False)
+            kept.append(dataclasses.replace(shown, kind="mask"))
         infotexts = [each.infotext for each in kept if each.kind != "mask"]
         extra = self._extra or plan.extra
         return {

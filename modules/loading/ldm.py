@@ -44,15 +44,15 @@ def ask(denoiser: nn.Module, x: Tensor, time: Tensor, given: Given) -> Tensor:
     """Call a `UNet2DConditionModel`. Further input channels, or the embedding of a picture (unCLIP), that it expects
     and that are not given are zeros; such channels that it does not know are left out.
     """
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = dict(given.more)
     config: Any = denoiser.config
     if missing := config.in_channels - x.shape[1]:
         shown = given.concat if given.concat is not None and given.concat.shape[1] == missing else None
         x = torch.cat([x, x.new_zeros(len(x), missing, *x.shape[2:]) if shown is None else shown.to(x)], dim=1)
     if given.pooled is not None and given.ids is not None:
-        more = {"added_cond_kwargs": {"text_embeds": given.pooled.to(x), "time_ids": given.ids.to(x.device)}}
+        more["added_cond_kwargs"] = {"text_embeds": given.pooled.to(x), "time_ids": given.ids.to(x.device)}
     elif config.class_embed_type == "projection":
-        more = {"class_labels": x.new_zeros(len(x), config.projection_class_embeddings_input_dim)}
+        more["class_labels"] = x.new_zeros(len(x), config.projection_class_embeddings_input_dim)
     answer: Tensor = denoiser(x, time, encoder_hidden_states=given.context.to(x.dtype), return_dict=False, **more)[0]
     return answer
 

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import torch
@@ -67,13 +67,18 @@ class Model:
         return call
 
     def predict(
-        self, levels: TrainedLevels, *, whole_times: bool = False, asked: Mapping[str, str] = MappingProxyType({})
+        self,
+        levels: TrainedLevels,
+        *,
+        whole_times: bool = False,
+        asked: Mapping[str, str] = MappingProxyType({}),
+        around: Callable[[Network], Network] = lambda network: network,
     ) -> Predict:
         """The denoiser of one prompt; levels: the trained ones as the options bend them; asked: the kind in place of
-        another, where a sampler has a way of its own.
+        another, where a sampler has a way of its own; around: makes of the network what is called in its place.
         """
         kind = prediction.KINDS[asked.get(self.prediction, self.prediction)]
-        return kind(self.network, levels, whole_times=whole_times)
+        return kind(around(self.network), levels, whole_times=whole_times)
 
 
 def load(checkpoint: Checkpoint, placement: Placement, residency: Residency, companions: Companions = NOWHERE) -> Model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -17,13 +17,17 @@ class Given:
     """What a network is told beside the noisy latents of a batch of B.
 
     context (B, tokens, width): the prompts, token by token; pooled (B, V): one vector a prompt; ids (B, n): numbers
-    such as sizes and scores; concat (B, C', H, W): further input channels. None: the family has none.
+    such as sizes and scores; concat (B, C', H, W): further input channels. None: the family has none. wanted (B,) of
+    bools: which rows are of prompts, not of negative ones (None: nobody knows); more: further arguments of the network
+    by name, as an extension adds them.
     """
 
     context: Tensor
     pooled: Tensor | None = None
     ids: Tensor | None = None
     concat: Tensor | None = None
+    wanted: Tensor | None = None
+    more: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.context)
@@ -38,7 +42,7 @@ class Given:
         return self._each(lambda name, own: torch.cat([own, getattr(other, name)]))
 
     def _each(self, change: Callable[[str, Tensor], Tensor]) -> Given:
-        present = {name: own for name, own in vars(self).items() if own is not None}
+        present = {name: own for name, own in vars(self).items() if isinstance(own, Tensor)}
         return dataclasses.replace(self, **{name: change(name, own) for name, own in present.items()})
 
 

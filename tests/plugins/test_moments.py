@@ -29,6 +29,7 @@ HEARD_IN: dict[str, tuple[str, int]] = {
     "sampling": (TEXT, 4),
     "extra_noise": (PICTURE, 1),
     "model_called": (PICTURE, 3),
+    "network_called": (PICTURE, 3),
     "model_answered": (PICTURE, 3),
     "guided": (PICTURE, 3),
     "mask_blending": (PICTURE, 4),
@@ -40,6 +41,7 @@ HEARD_IN: dict[str, tuple[str, int]] = {
     "composited": (PICTURE, 1),
     "saving": (TEXT, 3),
     "saved": (TEXT, 3),
+    "gathering": (TEXT, 1),
     "finished": (TEXT, 1),
 }
 """Moment -> the job in which it is heard, and how often."""
@@ -98,7 +100,7 @@ def test_it_is_heard_with_its_event(ears: dict[str, Ear], name: str) -> None:
 @pytest.mark.parametrize("job", [TEXT, PICTURE])
 def test_they_come_in_the_order_in_which_they_are_written_down(ears: dict[str, Ear], job: str) -> None:
     first = list(dict.fromkeys(name for name, _ in ears[job].heard))
-    late = {"saving", "saved", "finished", "mask_blending", "extra_noise"}  # of inpainting: blending is inside a call
+    late = {"saving", "saved", "gathering", "finished", "mask_blending", "extra_noise"}  # of inpainting: blending is inside a call
     order = [name for name in first if name not in late]
     assert order == [name for name in all_moments(Moments()) if name in order]
 
