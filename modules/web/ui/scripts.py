@@ -65,7 +65,8 @@ def always_on(values: Mapping[str, Any], tab: Tab, services: Services) -> dict[s
     found: dict[str, list[Any]] = {}
     for script in services.scripts.always_on(tab):
         if script.build is not None:
-            found |= {script.key: _encoded(script, _built(values, script))}
+            given = _encoded(script, _built(values, script))
+            found |= {script.key: given if script.gather is None else script.gather(given)}
         elif _shown(script) and script.arguments:
             arguments = script.arguments(tab, services.menus)
             given = [values.get(_field(script, argument)) for argument in arguments]
@@ -81,6 +82,9 @@ def pasted(parsed: Mapping[str, str], tab: Tab, services: Services) -> dict[str,
     told = services.scripts.told(services.menus, tab, parsed)
     fields: dict[str, Any] = {}
     for script in services.scripts.always_on(tab):
+        if script.spread is not None and (script.key in told or "Steps" in parsed):
+            spread = script.spread(told.get(script.key, {}))
+            fields |= {f"{script.place}/#{number}": value for number, value in spread.items()}
         if not _shown(script) or script.build is not None or script.arguments is None:
             continue
         for each in script.arguments(tab, services.menus):
@@ -213,4 +217,5 @@ _KINDS: Mapping[str, Callable[[Argument, str], Any]] = {
     "index": _index,
     "choices": _choices,
     "note": _note,
+    "value": _note,
 }

@@ -126,6 +126,7 @@ SCRIPTS = (
     "history.js",
     "extensions.js",
     "settings.js",
+    "keeping.js",
 )
 """In this order in the page's head."""
 

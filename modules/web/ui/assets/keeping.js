@@ -1,0 +1,123 @@
+// What was typed into the forms is still there after the page was loaded again: by the reader, or by Gradio, which does so
+// of itself when a lost connection comes back. Kept in this browser tab only; a page opened anew begins as always.
+
+(() => {
+    const KEPT = "easel-kept";
+    const FORMS = ["tab_txt2img", "tab_img2img"];
+    const FIELDS = 'textarea, input[type="number"], input[type="checkbox"], input[type="radio"], input[role="combobox"]';
+    const beginning = new Map();
+
+    /** [name, element] of every field of the forms; the name is its widget's id and its place there. */
+    function fields() {
+        const found = [];
+        for (const form of FORMS.map((id) => document.getElementById(id)).filter(Boolean)) {
+            const counts = {};
+            for (const field of form.querySelectorAll(FIELDS)) {
+                const widget = field.closest(".easel-part, .easel-panel-over, [id]:not([id^='range_id'], input, textarea)");
+                if (widget && widget.id && !widget.matches(".easel-part, .easel-panel-over") && !field.closest(".easel-part, .easel-panel-over")) {
+                    counts[widget.id] = (counts[widget.id] || 0) + 1;
+                    found.push([`${widget.id}/${counts[widget.id]}`, field]);
+                }
+            }
+        }
+        return found;
+    }
+
+    const several = (field) => field.closest(".wrap-inner") && field.closest(".wrap-inner").querySelector(".token") !== null;
+    const value = (field) => {
+        if (["checkbox", "radio"].includes(field.type)) {
+            return field.checked;
+        }
+        const chosen = field.getAttribute("role") === "combobox" && several(field) ? Array.from(field.closest(".wrap-inner").querySelectorAll(".token > span"), (token) => token.textContent.trim()) : null;
+        return chosen || field.value;
+    };
+    const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+    function begin() {
+        for (const [name, field] of fields()) {
+            if (!beginning.has(name)) {
+                beginning.set(name, value(field));
+            }
+        }
+    }
+
+    function keep() {
+        const changed = {};
+        for (const [name, field] of fields()) {
+            if (beginning.has(name) && !same(beginning.get(name), value(field))) {
+                changed[name] = value(field);
+            }
+        }
+        const tab = document.querySelector('#tabs button[role="tab"][aria-selected="true"]');
+        window.sessionStorage.setItem(KEPT, JSON.stringify({ changed, tab: tab ? tab.id : null }));
+    }
+
+    const pause = (milliseconds) => new Promise((done) => window.setTimeout(done, milliseconds));
+
+    /** Take an entry of a menu as a pointer would. */
+    async function choose(field, words) {
+        field.focus();
+        await pause(60);
+        const entry = Array.from(document.querySelectorAll('[role="option"]')).find((option) => option.getAttribute("aria-label") === words);
+        if (entry) {
+            entry.dispatchEvent(new MouseEvent("mousedown", { bubbles: true, cancelable: true }));
+        }
+        field.blur();
+        await pause(60);
+    }
+
+    async function restore(field, wanted) {
+        if (["checkbox", "radio"].includes(field.type)) {
+            if (field.checked !== wanted && (wanted || field.type === "checkbox")) {
+                field.click();
+            }
+        } else if (field.getAttribute("role") === "combobox") {
+            for (const words of [wanted].flat()) {
+                await choose(field, words);
+            }
+        } else {
+            field.value = wanted;
+            updateInput(field);
+            field.dispatchEvent(new Event("blur", { bubbles: true }));
+        }
+    }
+
+    async function again() {
+        const kept = JSON.parse(window.sessionStorage.getItem(KEPT) || "null");
+        window.sessionStorage.removeItem(KEPT);
+        const [entry] = window.performance.getEntriesByType("navigation");
+        if (!kept || !entry || entry.type !== "reload") {
+            return;
+        }
+        const menus = [];
+        for (const [name, field] of fields()) {
+            if (!(name in kept.changed) || !same(beginning.get(name), value(field))) {
+                continue; // the reader was quicker
+            }
+            if (field.getAttribute("role") === "combobox") {
+                menus.push([field, kept.changed[name]]);
+            } else {
+                await restore(field, kept.changed[name]);
+            }
+        }
+        const focus = document.activeElement;
+        for (const [field, wanted] of menus) {
+            await restore(field, wanted);
+        }
+        if (menus.length && focus && focus.focus) {
+            focus.focus({ preventScroll: true });
+        }
+        const tab = kept.tab && document.getElementById(kept.tab);
+        const open = document.querySelector('#tabs button[role="tab"][aria-selected="true"]');
+        if (tab && open && open.id === "tab_txt2img-button" && tab !== open) {
+            tab.click();
+        }
+    }
+
+    easelOnForm(begin);
+    onUiLoaded(() => {
+        begin();
+        again().catch((error) => console.warn("What was typed could not be brought back:", error));
+    });
+    window.addEventListener("pagehide", keep);
+})();
