@@ -48,6 +48,7 @@ __all__ = [
     "Menus",
     "NotFound",
     "Option",
+    "Panel",
     "Piece",
     "Sampler",
     "Scheduler",
@@ -88,6 +89,18 @@ def number(
     )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Panel:
+    """Widgets that an always-on script makes itself. build(tab): makes them with Gradio inside the open page -> the
+    components whose values count, in order; gather: those values -> its arguments; spread: values of arguments by name,
+    from an infotext (none: it says nothing of the script) -> values of those components by their place.
+    """
+
+    build: Callable[[Tab], Sequence[Any]]
+    gather: Callable[[list[Any]], list[Any]]
+    spread: Callable[[Mapping[str, Any]], Mapping[int, Any]]
+
+
 class ExtensionApi:
     """The program as an extension sees it while `register` runs, and afterwards."""
 
@@ -121,6 +134,11 @@ class ExtensionApi:
     def user_data(self) -> Path:
         """The user's folder: settings, outputs, what is shared by extensions."""
         return self._house.data
+
+    @property
+    def models(self) -> Path:
+        """The folder of models (--models-dir): what the extension wants the user to put into a folder below it."""
+        return self._house.models or self._house.data / "models"
 
     @property
     def log(self) -> logging.Logger:
@@ -176,13 +194,17 @@ class ExtensionApi:
         tabs: tuple[Tab, ...] = TABS,
         check: Callable[[Mapping[str, Any]], None] = lambda values: None,
         wanted: Callable[[Mapping[str, Any]], bool] = lambda values: bool(values.get("enabled", True)),
+        accept: Callable[[list[Any]], list[Any]] = lambda values: values,
+        panel: Panel | None = None,
     ) -> None:
         """Work for jobs that ask for it, with widgets below the menu "Script".
 
         parameters: described once; widgets, `alwayson_scripts`, /script-info, what infotexts say and what is pasted
         from them follow. work(values by name, studio, request) is called when a job begins whose values are `wanted`
         (usually: "enabled" is ticked); methods of what it returns are called at the moments after which they are named,
-        in this job alone. check: raises BadRequest for values that do not go together.
+        in this job alone. check: raises BadRequest for values that do not go together. accept: arguments as a request
+        brings them -> as a job keeps them, in JSON (pictures go into `studio.inputs`); it may raise BadRequest.
+        panel: widgets of its own in place of those of the parameters.
         """
 
         def checked(values: Sequence[Any]) -> None:
@@ -200,6 +222,10 @@ class ExtensionApi:
             work=work,
             wanted=wanted,
             owner=self.name,
+            accept=accept,
+            build=panel.build if panel else None,
+            gather=panel.gather if panel else None,
+            spread=panel.spread if panel else None,
         )
         self._later(self._house.scripts.add_always_on(row))
         self.later.append("widgets of its scripts")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class House:
     """captioners: by name; network_words: first words of tags that extensions serve; studio: what makes pictures, its
-    first use imports torch; data: the user's folder.
+    first use imports torch; data: the user's folder; models: that of models, None: below it.
     """
 
     moments: Moments
@@ -39,5 +39,6 @@ class House:
     network_words: set[str]
     studio: Callable[[], Studio]
     data: Path
+    models: Path | None = None
     additions: Additions = dataclasses.field(default_factory=Additions)
     routes: Routes = dataclasses.field(default_factory=Routes)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 from modules.core.errors import BadRequest, NotFound, unknown
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from modules.generate.scripts.context import Context, Request, Result
     from modules.generate.studio import Studio
 
@@ -24,13 +26,18 @@ Work: TypeAlias = "Callable[[Mapping[str, Any], Studio, Request], object | None]
 Build: TypeAlias = Callable[["Tab"], Sequence[Any]]
 Encode: TypeAlias = Callable[[Any], Any]
 
-Kind: TypeAlias = Literal["bool", "int", "float", "text", "choice", "index", "choices", "note"]
+Kind: TypeAlias = Literal["bool", "int", "float", "text", "choice", "index", "choices", "note", "value"]
+
+
+def _nobody_describes(*asked: object) -> NoReturn:
+    raise BadRequest("nothing here describes pictures.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Menus:
     """The names that there are to choose from, each asked anew. `find_checkpoint` gives the name that settings take,
-    `find_sampler` knows every spelling of a sampler; both raise NotFound.
+    `find_sampler` knows every spelling of a sampler; both raise NotFound. `describe` gives words for a picture, by a
+    describer's name (`loading.describers`) and the options; `check_describer` raises BadRequest where it cannot.
     """
 
     samplers: Callable[[], Sequence[str]]
@@ -42,6 +49,8 @@ class Menus:
     vaes: Callable[[], Sequence[str]] = tuple
     upscalers: Callable[[], Sequence[str]] = lambda: ("None", "Lanczos", "Nearest")
     latent_upscalers: Callable[[], Sequence[str]] = tuple
+    check_describer: Callable[[str], None] = _nobody_describes
+    describe: Callable[[Image, str, Mapping[str, Any]], str] = _nobody_describes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,9 +58,10 @@ class Argument:
     """One place of `script_args`: what it is called, its widget's facts, what may stand there.
 
     kind "index" is a number into the choices (their label does as well), "choices" a list of some of them, "note" a
-    text of the page whose value nobody reads. name: the key under which the script reads it. follows: (name of another
-    argument, its value -> choices): the page offers those while the other has that value. infotext: its label there,
-    "" for none; help: a line below the widget.
+    text of the page whose value nobody reads, "value" anything that JSON holds, which the script reads itself. name:
+    the key under which the script reads it. follows: (name of another argument, its value -> choices): the page offers
+    those while the other has that value. infotext: its label there, "" for none; said, heard: its value as infotexts
+    have it (None: they do not), and back; help: a line below the widget.
     """
 
     name: str
@@ -64,6 +74,8 @@ class Argument:
     choices: tuple[str, ...] | None = None
     follows: tuple[str, Callable[[Any], Sequence[str]]] | None = None
     infotext: str = ""
+    said: Callable[[Any], Any] = lambda value: value
+    heard: Callable[[str], Any] = lambda text: text
     help: str = ""
 
     def read(self, value: Any, *, field: str) -> Any:
@@ -159,6 +171,10 @@ def _note(argument: Argument, value: Any) -> None:
     return None
 
 
+def _value(argument: Argument, value: Any) -> Any:
+    return value
+
+
 _READERS: Mapping[Kind, Callable[[Argument, Any], Any]] = {
     "bool": _bool,
     "int": _int,
@@ -168,6 +184,7 @@ _READERS: Mapping[Kind, Callable[[Argument, Any], Any]] = {
     "index": _index,
     "choices": _several,
     "note": _note,
+    "value": _value,
 }
 
 
@@ -226,6 +243,8 @@ class AlwaysOn:
     after moments are called in this job alone (see `generate.attending`); None: it does nothing by itself. wanted:
     whether these values ask for that. owner: the extension it belongs to. build: makes its own widgets inside the open
     page -> input components in the order of the arguments; encode: makes of a widget's value what JSON can hold.
+    accept: arguments as a request brings them -> as a job keeps them; gather: the values of all widgets that build
+    made -> arguments; spread: values of arguments by name -> values of widgets by number. All may raise BadRequest.
     """
 
     title: str
@@ -238,6 +257,9 @@ class AlwaysOn:
     owner: str = ""
     build: Build | None = None
     encode: Encode | None = None
+    accept: Callable[[list[Any]], list[Any]] = lambda values: values
+    gather: Callable[[list[Any]], list[Any]] | None = None
+    spread: Callable[[Mapping[str, Any]], Mapping[int, Any]] | None = None
 
     @property
     def place(self) -> str:
@@ -261,7 +283,8 @@ class AlwaysOn:
     def facts(self, tab: Tab, menus: Menus, values: Mapping[str, Any]) -> dict[str, Any]:
         """What the infotext says of these values: label -> value."""
         arguments = self.arguments(tab, menus) if self.arguments else ()
-        return {each.infotext: values[each.name] for each in arguments if each.infotext}
+        told = {each.infotext: each.said(values[each.name]) for each in arguments if each.infotext}
+        return {label: value for label, value in told.items() if value is not None}
 
 
 class Asked(NamedTuple):
@@ -324,7 +347,7 @@ class Scripts:
             for each in script.arguments(tab, menus) if script.arguments else ():
                 if each.infotext in parsed:
                     with contextlib.suppress(BadRequest):
-                        value = each.within(parsed[each.infotext], field=each.infotext)
+                        value = each.within(each.heard(parsed[each.infotext]), field=each.infotext)
                         found.setdefault(script.key, {})[each.name] = value
         return found
 
@@ -353,6 +376,7 @@ class Scripts:
             values = body.get("args", []) if isinstance(body, dict) else None
             if not isinstance(values, list):
                 raise BadRequest(f'{field}: "{name}" wants {{"args": [...]}}.', field=field)
+            values = found.accept(values)
             if found.work is not None:
                 found.read(tab, menus, values)
             if found.check is not None:
