@@ -10,7 +10,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,8 @@ from modules.web.services import Readiness, Services
 from modules.web.webhooks import Sender
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from modules.core.device import Placement
     from modules.generate.save import Kept
     from modules.generate.studio import Studio
@@ -243,6 +245,7 @@ class App:
     def _make_studio(self) -> Studio:
         from modules.core import device
         from modules.generate.studio import Studio
+        from modules.loading.approx import ApproxFiles
         from modules.loading.companions import Companions
         from modules.loading.depth import DepthModel
         from modules.loading.shelf import Shelf
@@ -279,6 +282,7 @@ class App:
             ),
             styles=self.styles,
             tiny=TinyFiles(self.paths.models / "VAE-taesd"),
+            approx=ApproxFiles(self.paths.models / "VAE-approx"),
             upscalers=self.upscalers,
             faces=self.faces,
             inputs=self.inputs,
@@ -302,6 +306,7 @@ class App:
             network_words=self.network_words,
             studio=lambda: self.studio,
             data=self.paths.data,
+            models=self.paths.models,
             additions=self.additions,
         )
         shipped = self.paths.shipped_extensions
@@ -559,7 +564,14 @@ class App:
             vaes=lambda: [file.name for file in self.library.vaes.all()],
             upscalers=self.upscalers.names,
             latent_upscalers=lambda: tuple(LATENT_MODES),
+            check_describer=lambda name: self.describers.check(name),
+            describe=self._describe,
         )
+
+    def _describe(self, image: Image, name: str, options: Mapping[str, Any]) -> str:
+        """What a running script is told of a picture."""
+        self._make_room()
+        return self.describers.describe(image, name, options)
 
     def _embeddings(self) -> tuple[list[Embedding], list[Embedding]]:
         """Textual inversions that fit the chosen checkpoint's text encoders, and the others."""

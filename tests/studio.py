@@ -23,6 +23,7 @@ from modules.generate.scripts.axes import Axes
 from modules.generate.scripts.registry import Menus, Scripts
 from modules.generate.studio import Studio
 from modules.imaging.inputs import Inputs
+from modules.loading.approx import ApproxFiles
 from modules.loading.faces import FaceRestorers
 from modules.loading.library import Library
 from modules.loading.shelf import Shelf
@@ -112,6 +113,7 @@ class Bench:
             ),
             styles=StyleBook(root / "models" / "styles.csv" for root in (SHARED, SHIPPED)),
             tiny=TinyFiles(folder / "VAE-taesd"),
+            approx=ApproxFiles(folder / "VAE-approx"),
             upscalers=Upscalers({}, lambda part: device.choose(use_cpu=["all"])),
             faces=FaceRestorers(
                 {name: (folder / name,) for name in ("GFPGAN", "Codeformer")},

@@ -22,6 +22,7 @@ from modules.generate import (
     moments,
     pixels,
     plan,
+    previews,
     program,
     restoring,
     sampling,
@@ -106,7 +107,8 @@ def _made(
     if work.hires:
         first = hires.First(sample=sample, picture=given, prompts=early)
         work, sample = hires.again(studio, work, batch, index, first, control, album.aside)
-    pictures = decoded(studio, sample.model, work, index, sample.latents)
+    quick = control.interrupted and work.options["live_preview_fast_interrupt"]
+    pictures = decoded(studio, sample.model, work, index, sample.latents, quick=quick)
     if remarks := sample.model.vae.told():  # of the second pass' or the refiner's own, if that had the last word
         work = dataclasses.replace(work, notes=tuple(dict.fromkeys((*work.notes, *remarks))))
     return work, Made(sample, pictures)
@@ -208,14 +210,19 @@ def encoded(studio: Studio, model: Model, work: Plan, prompts: tuple[str, ...], 
     return event.program
 
 
-def decoded(studio: Studio, model: Model, work: Plan, index: int, latents: Tensor) -> list[Tensor]:
-    """Latents (B, C, H, W) to pixels, (3, H, W) in 0..1 each."""
+def decoded(
+    studio: Studio, model: Model, work: Plan, index: int, latents: Tensor, *, quick: bool = False
+) -> list[Tensor]:
+    """Latents (B, C, H, W) to pixels, (3, H, W) in 0..1 each. quick: in the way of previews."""
     if not torch.isfinite(latents).all():
         raise EaselError(
             f"{work.checkpoint.title} produced numbers that are not finite. Start with --no-half, or take another file."
         )
-    model.residency.use("vae")
-    decode = pixels.decoder(studio, model, work)
+    if quick:
+        decode = previews.Look(model=model, plan=work, tiny=studio.tiny, approx=studio.approx).whole
+    else:
+        model.residency.use("vae")
+        decode = pixels.decoder(studio, model, work)
     event = moments.Decoded(plan=work, index=index, pixels=[decode(latent) for latent in latents])
     studio.moments.decoded.fire(event)
     return event.pixels

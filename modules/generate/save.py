@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -124,10 +126,12 @@ class Album:
             shown = self._write(plan, 0, image, "", kind="sample", saved=False)
             kept.append(dataclasses.replace(shown, kind="mask"))
         infotexts = [each.infotext for each in kept if each.kind != "mask"]
-        extra = self._extra or plan.extra
+        info = describe.info(plan, infotexts, extra=self._extra or plan.extra, first=1 if grid else 0)
+        if plan.options["samples_log_stdout"]:
+            sys.stdout.write(json.dumps(info) + "\n")
         return {
             "pictures": [each.to_json() for each in kept],
-            "info": describe.info(plan, infotexts, extra=extra, first=1 if grid else 0),
+            "info": info,
             "comments": list(plan.notes),
         }
 

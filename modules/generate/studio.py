@@ -14,6 +14,7 @@ from modules.generate.plan import Plan, Stock
 from modules.generate.scripts.registry import Asked
 from modules.imaging.inputs import Inputs
 from modules.loading import storage, vae
+from modules.loading.approx import ApproxFiles
 from modules.loading.depth import DepthModel
 from modules.loading.faces import FaceRestorers
 from modules.loading.library import Library
@@ -61,6 +62,7 @@ class Studio:
     inputs: Inputs
     version: str
     depth: DepthModel = dataclasses.field(default_factory=DepthModel)
+    approx: ApproxFiles = dataclasses.field(default_factory=ApproxFiles)
     clock: Callable[[], datetime] = datetime.now
     asked: Asks = lambda kind, given: ()
 

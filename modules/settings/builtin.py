@@ -43,6 +43,7 @@ add_model_name_to_info add_model_hash_to_info add_version_to_infotext infotext_s
 auto_backcompat disable_weights_auto_swap
 live_previews_enable live_previews_image_format show_progress_every_n_steps show_progress_type
 live_preview_content live_preview_refresh_period show_progress_grid live_preview_allow_lowvram_full
+live_preview_fast_interrupt samples_log_stdout
 ESRGAN_tile ESRGAN_tile_overlap DAT_tile DAT_tile_overlap SWIN_tile SWIN_tile_overlap SCUNET_tile SCUNET_tile_overlap
 face_restoration face_restoration_model code_former_weight face_restoration_unload save_images_before_face_restoration
 outdir_extras_samples use_original_name_batch use_upscaler_name_as_suffix postprocessing_disable_in_extras
@@ -234,9 +235,10 @@ HELP = {
     "infotext_skip_pasting": "Labels of generation parameters that stay as they are on the page.",
     "show_progress_every_n_steps": "In steps; -1 shows a preview only at the end of a batch.",
     "live_preview_allow_lowvram_full": "Full moves the VAE to the device and back for every preview.",
-    "show_progress_type": "Full decodes as for the final picture; Approx cheap takes next to no time, and what settings"
-    " files of A1111 call Approx NN is the same here; TAESD"
-    " needs a file in models/VAE-taesd.",
+    "show_progress_type": "Full decodes as for the final picture; Approx cheap takes next to no time; Approx NN needs"
+    " A1111's file in models/VAE-approx, TAESD one in models/VAE-taesd: without it they are Approx cheap.",
+    "live_preview_fast_interrupt": "Interrupted: no final decoding, the picture is as coarse as a preview.",
+    "samples_log_stdout": "After each job, what the API calls info is written to the console.",
     "live_preview_content": "What the preview shows of the model's answers.",
     "live_preview_refresh_period": "In milliseconds.",
     "quicksettings_list": "Settings shown at the top of the page; takes effect when the page is opened again.",
@@ -257,7 +259,6 @@ HELP = {
     "deepbooru_filter_tags": "Tags that are never given, with commas between them.",
 }
 
-ALSO = {"show_progress_type": ("Approx NN",)}  # A1111's settings files hold these
 OPEN = frozenset(
     (
         "gradio_theme",
@@ -286,7 +287,7 @@ def registry(*, samplers: Sequence[str] = (), schedulers: Sequence[str] = ()) ->
         "infotext_skip_pasting": (*FIELD_LABELS, *(label for key, label in INFOTEXT.items() if key in WORKS)),
         "quicksettings_list": tuple(row["key"] for rows in SECTIONS.values() for row in rows if row["key"] in WORKS),
     }
-    also = {**ALSO, "hide_samplers": tuple(schedulers)}
+    also = {"hide_samplers": tuple(schedulers)}
     built = Registry()
     for (section, title), rows in SECTIONS.items():
         for row in rows:

@@ -18,6 +18,7 @@ WHEN = ("Always", "When searched", "Never")
 CARD_ORDERS = ("Path", "Name", "Date Created", "Date Modified")
 PASSES = ("first pass", "second pass", "both passes")
 FOLDERS = ("Output Root", "Subdirectory", "Subdirectory (even temp dir)")
+PREVIEWS = ("Full", "Approx NN", "Approx cheap", "TAESD")
 STYLE_ACTIONS = ("Ignore", "Apply", "Discard", "Apply if any")
 CAPTION_ACTIONS = ("Ignore", "Keep", "Prepend", "Append")
 SPACES = ("Tab", "Carriage Return", "Line Feed")
@@ -296,7 +297,7 @@ SECTIONS: dict[tuple[str, str], tuple[Row, ...]] = {
         _choice("live_previews_image_format", "png", "Live preview file format", ("jpeg", "png", "webp")),
         _bool("show_progress_grid", True, "Show previews of all images generated in a batch as a grid"),
         _int("show_progress_every_n_steps", 10, "Live preview display period", -1, 32),
-        _choice("show_progress_type", "Approx cheap", "Live preview method", ("Full", "Approx cheap", "TAESD")),
+        _choice("show_progress_type", "Approx cheap", "Live preview method", PREVIEWS),
         _bool("live_preview_allow_lowvram_full", False, "Allow Full live preview method with lowvram/medvram"),
         _choice("live_preview_content", "Prompt", "Live preview subject", ("Combined", "Prompt", "Negative prompt")),
         _int("live_preview_refresh_period", 1000, "Progressbar and preview update period", 50, 3_600_000),

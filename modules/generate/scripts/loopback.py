@@ -29,13 +29,16 @@ CURVES: Mapping[str, Callable[[float], float]] = {
 MOST = 1000
 """Loops."""
 
+DESCRIBERS: Mapping[str, str] = {"CLIP": "clip", "DeepBooru": "deepdanbooru"}
+"""What the menu calls them -> their names everywhere else."""
+
 
 def script() -> Script:
     return Script(title="Loopback", run=run, arguments=arguments, tabs=("img2img",), check=check)
 
 
 def arguments(tab: Tab, menus: Menus) -> list[Argument]:
-    curves, words = tuple(CURVES), ("None", "CLIP", "DeepBooru")
+    curves, words = tuple(CURVES), ("None", *DESCRIBERS)
     final, words_label = "Final denoising strength", "Append interrogated prompt at each iteration"
     return [
         Argument(name="loops", label="Loops", kind="int", default=4, minimum=1, maximum=32, step=1),
@@ -50,9 +53,11 @@ def check(tab: Tab, menus: Menus, options: Mapping[str, Any], given: Mapping[str
         raise BadRequest(f"script_args: Loops must be 1 to {MOST}, not {given['loops']}.", field="script_args")
     if not 0 <= given["final"] <= 1:
         raise BadRequest("script_args: the final denoising strength must be 0 to 1.", field="script_args")
-    if given["words"] != "None":
-        message = "script_args: interrogating pictures (CLIP, DeepBooru) is not available here; choose None."
-        raise BadRequest(message, field="script_args")
+    if given["words"] in DESCRIBERS:
+        try:
+            menus.check_describer(DESCRIBERS[given["words"]])
+        except BadRequest as error:
+            raise BadRequest(f"script_args: {error}", field="script_args") from error
 
 
 def strength(loop: int, *, loops: int, first: float, final: float, curve: str) -> float:
@@ -81,6 +86,7 @@ class _Loops:
         self.context = context
         self.request = request
         self.loops: int = given["loops"]
+        self.describer = DESCRIBERS.get(given["words"])
         facts = {"Final denoising strength": given["final"], "Denoising curve": given["curve"]}
         self.change = _coloured(context, request, Change(facts=facts))
         self.at = functools.partial(
@@ -127,9 +133,19 @@ class _Loops:
             pictures, fill = (self.context.inputs.add_image(newest.image()),), 1
         return made
 
+    def _prompt(self, picture: str) -> str:
+        """The request's, with what the picture shows behind it, if that is wanted."""
+        own = self.request.prompt
+        if self.describer is None:
+            return own
+        image = self.context.inputs.open(picture, field="init_images")
+        said = self.context.menus.describe(image, self.describer, self.context.options)
+        return f"{own}, {said}" if own else said
+
     def _cell(self, pictures: tuple[str, ...], fill: int) -> Img2Img:
         return dataclasses.replace(
             self.request,
+            prompt=self._prompt(pictures[0]),
             n_iter=1,
             batch_size=1,
             do_not_save_grid=True,

@@ -146,13 +146,14 @@ class World:
         self.cells = Cells(Store(folder / "cells.sqlite"))
         self.inputs = Inputs(folder / "inputs")
         self.control = Silent()
+        self.menus = menus()
 
     def context(self, *, tab: Any = "txt2img", title: str = "", job: str = "job", **options: Any) -> Context:
         return Context(
             tab=tab,
             title=title,
             options=OPTIONS.overlay(options),
-            menus=menus(),
+            menus=self.menus,
             make=self.painter,
             keep=self.keeping,
             finished=self.cells,

@@ -17,7 +17,7 @@ from modules.generate.scripts import loopback, outpainting_mk2, poor_mans_outpai
 from modules.generate.scripts.borders import Borders
 from modules.generate.scripts.context import Result
 from modules.generate.scripts.registry import Script
-from tests.generate.scripts.fakes import SMALL, Killed, World, menus
+from tests.generate.scripts.fakes import SMALL, Killed, World
 
 
 def picture(width: int = 96, height: int = 80) -> Image.Image:
@@ -33,9 +33,9 @@ def request_on(world: World, image: Image.Image | None = None, **fields: Any) ->
 
 
 def run(world: World, script: Script, request: Img2Img, *arguments: Any, job: str = "job", **options: Any) -> Result:
-    given = script.read("img2img", menus(), list(arguments))
+    given = script.read("img2img", world.menus, list(arguments))
     if script.check is not None:
-        script.check("img2img", menus(), {}, {**given, "request": request.to_json()})
+        script.check("img2img", world.menus, {}, {**given, "request": request.to_json()})
     return script.run(world.context(tab="img2img", job=job, **options), request, given)
 
 
@@ -95,11 +95,27 @@ def test_colours_can_be_kept_through_all_loops(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "part"), [((0,), "Loops"), ((2, 1.5), "strength"), ((2, 0.5, "Linear", "CLIP"), "interrogating")]
+    ("arguments", "part"), [((0,), "Loops"), ((2, 1.5), "strength"), ((2, 0.5, "Linear", "CLIP"), "describes")]
 )
 def test_loopback_refuses(world: World, arguments: tuple[Any, ...], part: str) -> None:
     with pytest.raises(BadRequest, match=part):
         run(world, loopback.script(), request_on(world), *arguments)
+
+
+@pytest.mark.parametrize(("prompt", "begins"), [("a cat", "a cat, "), ("", "")])
+def test_each_loop_is_told_what_its_picture_shows(world: World, prompt: str, begins: str) -> None:
+    world.menus = dataclasses.replace(
+        world.menus,
+        check_describer=lambda name: None,
+        describe=lambda image, name, options: f"{name} {image.convert('RGB').getpixel((0, 0))}",
+    )
+    request = dataclasses.replace(request_on(world), prompt=prompt)
+    result = run(world, loopback.script(), request, 3, 0.5, "Linear", "DeepBooru")
+    shown = [Image.open(picture["path"]).convert("RGB").getpixel((0, 0)) for picture in result.pictures[1:]]
+    asked = [each.prompt for each in world.painter.asked]
+    assert asked[1:] == [f"{begins}deepdanbooru {colour}" for colour in shown[:2]]
+    assert asked[0].startswith(f"{begins}deepdanbooru")
+    assert result.info["prompt"] == asked[-1]
 
 
 # --- SD upscale
@@ -193,7 +209,7 @@ def test_outpainting_refuses_what_it_cannot_do(world: World) -> None:
 def test_without_a_picture_every_one_of_them_says_so(world: World) -> None:
     for script in (loopback.script(), sd_upscale.script(), outpainting_mk2.script(), poor_mans_outpainting.script()):
         with pytest.raises(BadRequest, match="picture"):
-            script.run(world.context(), SMALL, script.read("img2img", menus(), []))
+            script.run(world.context(), SMALL, script.read("img2img", world.menus, []))
         empty = dataclasses.replace(request_on(world), init_images=())
         with pytest.raises(BadRequest, match="picture"):
-            script.run(world.context(), empty, script.read("img2img", menus(), []))
+            script.run(world.context(), empty, script.read("img2img", world.menus, []))
