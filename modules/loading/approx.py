@@ -87,7 +87,7 @@ def read(path: Path, _mtime: int, channels: int) -> Approx:
             break
         if weight.dim() != 4 or weight.shape[1] != channels or bias.shape != weight.shape[:1]:
             raise DamagedFile(f"{path.name}: layer {number} of this preview network does not take {channels} channels.")
-        layer = nn.Conv2d(channels, len(weight), tuple(weight.shape[2:]))
+        layer = nn.Conv2d(channels, len(weight), (weight.shape[2], weight.shape[3]))
         layer.weight, layer.bias = (nn.Parameter(part.float(), requires_grad=False) for part in (weight, bias))
         layers.append(layer)
         channels = len(weight)
