@@ -149,8 +149,8 @@ def detect(header: Header) -> Family:
     """
     if stored := _torchao(header):
         raise DamagedFile(
-            f"{header.path.name}: its matrices are stored as torchao's {stored}, which Easel does not read. Take the file"
-            " in bfloat16, float16 or float8, as GGUF, or as bitsandbytes writes it."
+            f"{header.path.name}: its matrices are stored as torchao's {stored}, which Easel does not read. Take the"
+            " file in bfloat16, float16 or float8, as GGUF, or as bitsandbytes writes it."
         )
     for family in rows():
         if not missing(family, header) and not any(_has(header, mark) for mark in family.absent):
