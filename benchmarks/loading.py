@@ -4,8 +4,10 @@
 
 Makes a random checkpoint of the real size (float16; SDXL: 6.9 GB of free disk), loads it on the CPU in processes of
 their own, the file's pages dropped from the cache before each, and deletes it. Prints seconds to the loaded model, to
-every number of it read once, and the memory that is the process's own at its peak (mapped pages of the file are not:
-the system takes them back when it needs room). diffusers is given its configurations and tokenizers in a local folder.
+every number of it read once, and two peaks of memory over what the process had before, as shares of the file: all that
+is resident, mapped pages of the file among it (at most 1.15 is wanted), and what is the process's own (the system
+takes the mapped pages back when it needs room). With --dtype float32 the numbers of the file become twice as long,
+whatever loads them. diffusers is given its configurations and tokenizers in a local folder.
 """
 
 from __future__ import annotations
@@ -108,7 +110,7 @@ def from_disk(asked: argparse.Namespace) -> dict[str, float]:
         while file.readinto(buffer):
             pass
     seconds = time.perf_counter() - started
-    return {"loaded": seconds, "read": seconds, "own": 0.0}
+    return {"loaded": seconds, "read": seconds, "own": 0.0, "resident": 0.0}
 
 
 def easel(asked: argparse.Namespace) -> dict[str, float]:
@@ -166,7 +168,7 @@ CHILDREN: dict[str, Callable[[argparse.Namespace], dict[str, float]]] = {
 
 
 def timed(load: Callable[[], list[Any]]) -> dict[str, float]:
-    """Seconds to the loaded parts and to every number of them read, and bytes of the process's own at the peak."""
+    """Seconds to the loaded parts and to every number of them read, and bytes at the peak: own, and all resident."""
     with Watch() as watch:
         started = time.perf_counter()
         parts = load()
@@ -174,7 +176,8 @@ def timed(load: Callable[[], list[Any]]) -> dict[str, float]:
         total = sum(float(tensor.view(-1)[:: 2048 // tensor.element_size()].float().sum()) for tensor in _all(parts))
         read = time.perf_counter() - started
     assert total == total
-    return {"loaded": loaded, "read": read, "own": watch.peak - watch.before}
+    grown = {name: watch.peak[name] - before for name, before in watch.before.items()}
+    return {"loaded": loaded, "read": read, **grown}
 
 
 def _all(parts: list[Any]) -> Iterator[Any]:
@@ -186,10 +189,10 @@ def _all(parts: list[Any]) -> Iterator[Any]:
 
 
 class Watch:
-    """Looks at the memory that belongs to this process alone, every 20 ms."""
+    """Looks at the memory of this process every 20 ms. before, peak: as `memory` tells it."""
 
     def __enter__(self) -> Watch:
-        self.before = self.peak = own_memory()
+        self.before = self.peak = memory()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
@@ -198,21 +201,28 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._thread.join()
+        self._raise()
 
     def _look(self) -> None:
         while not self._ending.wait(0.02):
-            self.peak = max(self.peak, own_memory())
+            self._raise()
+
+    def _raise(self) -> None:
+        now = memory()
+        self.peak = {name: max(value, now[name]) for name, value in self.peak.items()}
 
 
-def own_memory() -> int:
-    """Anonymous pages, in bytes; all resident ones where the system does not tell them apart."""
+def memory() -> dict[str, int]:
+    """Bytes: "resident" all pages, "own" the anonymous ones (all, where the system tells no difference)."""
     try:
-        text = Path("/proc/self/status").read_text(encoding="ascii")
-        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("RssAnon"))
-    except (OSError, StopIteration):
+        lines = (line.split() for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines())
+        found = {words[0]: int(words[1]) * 1024 for words in lines if words[0] in ("RssAnon:", "VmRSS:")}
+        return {"own": found["RssAnon:"], "resident": found["VmRSS:"]}
+    except (OSError, KeyError):
         import psutil
 
-        return int(psutil.Process().memory_info().rss)
+        resident = int(psutil.Process().memory_info().rss)
+        return {"own": resident, "resident": resident}
 
 
 def write_configs(asked: argparse.Namespace) -> None:
@@ -275,9 +285,9 @@ def report(asked: argparse.Namespace, results: dict[str, list[dict[str, float]]]
     print(f"disk       {medians['disk']['read']:.2f} s for the file: {size / 1e6 / medians['disk']['read']:.0f} MB/s")
     for name in ("easel", "diffusers"):
         row = medians[name]
-        own = row["own"] / size
         times = f"loaded {row['loaded']:.2f} s, every number read {row['read']:.2f} s"
-        print(f"{name:10} {times}, own memory {own:.2f} of the file")
+        peaks = f"memory at its peak {row['resident'] / size:.2f} of the file, its own {row['own'] / size:.2f}"
+        print(f"{name:10} {times}, {peaks}")
     ratio = medians["easel"]["read"] / medians["diffusers"]["read"]
     print(f"Easel / diffusers: {ratio:.2f}; Easel / disk: {medians['easel']['read'] / medians['disk']['read']:.2f}")
 

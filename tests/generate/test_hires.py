@@ -17,7 +17,7 @@ from modules.generate.hires_plan import Target
 from modules.generate.request import Txt2Img
 from modules.imaging.upscale import LATENT_MODES
 from modules.loading.vae import of_image, to_image
-from tests.studio import Bench, Silent
+from tests.studio import OTHERS, Bench, Silent
 
 SMALL: dict[str, Any] = {"prompt": "a cat", "steps": 3, "width": 64, "height": 64, "seed": 5}
 HIRES: dict[str, Any] = {**SMALL, "enable_hr": True, "denoising_strength": 0.6}
@@ -234,3 +234,22 @@ def test_the_second_pass_may_have_a_cfg_scale_of_its_own(bench: Bench) -> None:
     assert "Hires CFG Scale: 2.0" in other["info"]["infotexts"][0]
     with pytest.raises(BadRequest, match="hr_cfg"):
         bench.make(Txt2Img(**HIRES, hr_cfg=float("nan")))
+
+
+@pytest.mark.skipif(not OTHERS, reason="the checkpoints of the other families are absent")
+def test_what_the_vae_of_the_second_model_had_to_do_is_told(bench: Bench) -> None:
+    """Here in half precision, where it overflows: it is moved to 32 bits, and the user hears of it."""
+    second = bench.studio.shelf.get(bench.library.find("tiny-sd2-v"), keep=1).vae
+    network, asked = second.network, Txt2Img(**HIRES, hr_checkpoint_name="tiny-sd2-v", hr_upscaler="Lanczos")
+    last = network.decoder.conv_out  # type: ignore[union-attr]
+    overflowing = last.register_forward_hook(  # type: ignore[operator, union-attr]
+        lambda layer, given, answer: answer * torch.inf if answer.dtype == torch.bfloat16 else answer
+    )
+    network.to(torch.bfloat16)
+    try:
+        comments = bench.make(asked)["comments"]
+        assert [each for each in comments if "VAE overflowed in bfloat16 and runs in float32" in each]
+        assert not [each for each in bench.make(asked)["comments"] if "overflowed" in each]
+    finally:
+        overflowing.remove()
+        bench.studio.shelf.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from modules.generate import moments as events
 from modules.generate.request import Txt2Img
 from tests.studio import Bench, Silent
 
-SMALL = {"prompt": "a cat", "steps": 3, "width": 64, "height": 64, "seed": 5}
+SMALL: dict[str, Any] = {"prompt": "a cat", "steps": 3, "width": 64, "height": 64, "seed": 5}
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -32,6 +33,22 @@ def test_a_batch_equals_single_pictures(bench: Bench, sampler: str) -> None:
     batch = bench.images(Txt2Img(**asked, batch_size=2, n_iter=2))
     singles = [bench.images(Txt2Img(**{**asked, "seed": 5 + index}))[0] for index in range(4)]
     assert [far(*pair) <= 1 for pair in zip(batch, singles, strict=True)] == [True] * 4
+
+
+@pytest.mark.parametrize(("scale", "prompts"), [(1.0, 1), (7.0, 2)])
+def test_cfg_1_asks_the_model_once_a_step_for_the_prompt_alone(bench: Bench, scale: float, prompts: int) -> None:
+    """What turbo, lightning and LCM checkpoints are run with; counted at the network itself."""
+    asked = Txt2Img(**{**SMALL, "sampler_name": "LCM", "cfg_scale": scale}, negative_prompt="fog")
+    network = bench.studio.shelf.get(bench.library.find("tiny-sd1")).unet
+    sizes: list[int] = []
+    watching = network.register_forward_pre_hook(
+        lambda _, given, more: sizes.append(len(given[0] if given else more["sample"])), with_kwargs=True
+    )
+    try:
+        bench.make(asked)
+    finally:
+        watching.remove()
+    assert sizes == [prompts] * SMALL["steps"]
 
 
 def test_the_same_request_gives_the_same_bytes(bench: Bench) -> None:
