@@ -138,7 +138,8 @@ def _worked(
     """(the RGB picture that is encoded, what will lie over the result). With `Mode.LATENT` the first keeps its size."""
     over: Overlay | None
     if masked is not None and masked.place is not None:
-        over = overlay.around(picture, resize(masked.whole, picture.size, how), masked.place)
+        whole = resize(masked.whole, picture.size, how)
+        over = overlay.around(picture, whole, masked.place, upscale=upscale)
         picture = resize(picture.crop(masked.place), size, Mode.FILL, upscale=upscale)
     else:
         sized = resize(picture, size, how, upscale=upscale)

@@ -52,7 +52,7 @@ def route(plan: Plan, levels: TrainedLevels) -> Tail:
             discard_penultimate=plan.discard_penultimate,
             sampler=plan.sampler,
         )
-    every = catalog.sigmas(
+    start, every = catalog.whole(
         plan.scheduler, whole, levels, bent, discard_penultimate=plan.discard_penultimate, sampler=plan.sampler
     )
     if not levels.bends and float(every[0]) > levels.highest * (1 + CLOSE):
@@ -61,7 +61,7 @@ def route(plan: Plan, levels: TrainedLevels) -> Tail:
             "Choose another schedule, such as Simple, and leave sigma max at 0.",
             field="scheduler",
         )
-    return Tail(every[0], every)
+    return Tail(start, every)
 
 
 def scheduled(plan: Plan, levels: TrainedLevels) -> tuple[Tensor, Tensor]:
@@ -85,12 +85,12 @@ def noised(plan: Plan, latents: Tensor, noise: Tensor, route: Tail, process: Noi
     return noisy * scale
 
 
-def alone(plan: Plan, noise: Tensor, sigmas: Tensor, process: NoiseProcess = EXPLODING) -> Tensor:
-    """Noise (B, C, H, W) from which sampling starts without a picture: at the first level, or as if it lay over one
+def alone(plan: Plan, noise: Tensor, route: Tail, process: NoiseProcess = EXPLODING) -> Tensor:
+    """Noise (B, C, H, W) from which sampling starts without a picture: at the route's start, or as if it lay over one
     (SGM's way, and that of samplers in scaled coordinates).
     """
     over = process.widens and (plan.sampler.scaled or plan.options["sgm_noise_multiplier"])
-    return noise * ((1 + sigmas[0] ** 2) ** 0.5 if over else sigmas[0])
+    return noise * ((1 + route.start**2) ** 0.5 if over else route.start)
 
 
 def finished(plan: Plan, latents: Tensor, sigmas: Tensor, process: NoiseProcess = EXPLODING) -> Tensor:

@@ -37,9 +37,13 @@ from modules.generate.sampling import Beginning, Sample
 from modules.generate.save import Album
 from modules.generate.studio import Control, Studio
 from modules.generate.thrift import Thrift
+from modules.loading import tiling
 from modules.loading.loader import Model
 from modules.loading.vae import to_image
 from modules.settings.options import Snapshot
+
+UNTILED = "This model has no convolutions that could see the opposite border: its pictures do not become seamless."
+"""A remark where tiling is asked of a transformer."""
 
 
 def make(studio: Studio, request: Generation, options: Mapping[str, Any], control: Control, album: Album) -> JsonObject:
@@ -57,6 +61,8 @@ def _make(
     work = hypertiled.told(planned(studio, request, options))
     control.text("Loading the model")
     model = studio.model(work, others=work.models - 1)
+    if work.tiling and not tiling.can(model.unet):
+        work = dataclasses.replace(work, notes=(*work.notes, UNTILED))
     control.text("")
     control.begin(batches=work.request.n_iter, steps=hires.steps(work))
     thrift = Thrift(work)

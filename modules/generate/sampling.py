@@ -136,7 +136,7 @@ def _shown(prompts: Program, begin: Beginning) -> Program:
 def _first(studio: Studio, model: Model, work: Plan, begin: Beginning, noise: Tensor, route: Tail) -> Tensor:
     """Where the sampler starts: noise (B, C, H, W) alone, or over a picture."""
     if begin.latents is None:
-        return levels.alone(work, noise, route.sigmas, model.process)
+        return levels.alone(work, noise, route, model.process)
     noise = noise * plan.noise_multiplier(work.request, work.options)
     extra: float = work.options["img2img_extra_noise"]
     if not extra:

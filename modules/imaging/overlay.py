@@ -9,7 +9,7 @@ from PIL import Image, ImageColor
 from modules.core.errors import BadRequest
 from modules.imaging import masks
 from modules.imaging.masks import Box
-from modules.imaging.resize import Mode, resize
+from modules.imaging.resize import Mode, Upscale, resize
 
 
 def flattened(image: Image.Image, colour: str, *, field: str = "img2img_background_color") -> Image.Image:
@@ -28,12 +28,14 @@ def flattened(image: Image.Image, colour: str, *, field: str = "img2img_backgrou
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Overlay:
     """What lies over a finished picture. image: RGBA, transparent where the picture shows; place: the box that the
-    picture fills, None = all of it; mask: mode L, what was inpainted, of the whole picture's size.
+    picture fills, None = all of it; mask: mode L, what was inpainted, of the whole picture's size; upscale: where the
+    picture has to grow for its place (see `resize`).
     """
 
     image: Image.Image
     mask: Image.Image
     place: Box | None = None
+    upscale: Upscale | None = None
 
     def laid_over(self, picture: Image.Image) -> Image.Image:
         """An RGB picture of the overlay's size."""
@@ -47,7 +49,8 @@ class Overlay:
             return picture
         left, top, right, bottom = self.place
         canvas = Image.new("RGBA", self.image.size)
-        canvas.paste(resize(picture, (right - left, bottom - top), Mode.CROP), (left, top))
+        size = (right - left, bottom - top)
+        canvas.paste(resize(picture, size, Mode.CROP, upscale=self.upscale), (left, top))
         return canvas
 
     def cut_out(self, picture: Image.Image) -> Image.Image:
@@ -57,8 +60,10 @@ class Overlay:
         return Image.composite(spread, Image.new("RGBa", spread.size), mask).convert("RGBA")
 
 
-def around(image: Image.Image, mask: Image.Image, place: Box | None = None) -> Overlay:
+def around(
+    image: Image.Image, mask: Image.Image, place: Box | None = None, *, upscale: Upscale | None = None
+) -> Overlay:
     """The overlay that keeps an RGB picture where the mask (L, same size) is black."""
     kept = Image.new("RGBa", image.size)
     kept.paste(image.convert("RGBA").convert("RGBa"), mask=masks.inverted(mask))
-    return Overlay(image=kept.convert("RGBA"), mask=mask, place=place)
+    return Overlay(image=kept.convert("RGBA"), mask=mask, place=place, upscale=upscale)

@@ -10,3 +10,8 @@ def tile(network: nn.Module, on: bool) -> None:
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             layer.padding_mode = "circular" if on else "zeros"
+
+
+def can(network: nn.Module) -> bool:
+    """Whether it has convolutions that look beyond a border: transformers have none, and `tile` changes nothing."""
+    return any(isinstance(layer, nn.Conv2d) and any(map(bool, layer.padding)) for layer in network.modules())

@@ -20,6 +20,7 @@ from torch.nn import functional
 from modules.core.device import Placement
 from modules.core.errors import BadRequest, EaselError
 from modules.generate.request import Img2Img, Txt2Img
+from modules.generate.run import UNTILED
 from modules.loading import preview
 from modules.loading.loader import declare_vision_operators
 from modules.loading.mmdit import patches
@@ -386,6 +387,12 @@ def test_a_schedule_for_stronger_noise_is_refused(small: TransformerBench) -> No
     with pytest.raises(BadRequest, match="Choose another schedule") as said:
         small.make(dataclasses.replace(REQUEST, scheduler="Align Your Steps"))
     assert said.value.field == "scheduler"
+
+
+def test_a_transformer_says_that_it_makes_nothing_seamless(small: TransformerBench) -> None:
+    request = dataclasses.replace(REQUEST, steps=1)
+    plain, tiled = (small.make(dataclasses.replace(request, tiling=tiling)) for tiling in (False, True))
+    assert [UNTILED in result["comments"] for result in (plain, tiled)] == [False, True]
 
 
 def test_options_that_bend_trained_levels_leave_a_flow_alone(small: TransformerBench) -> None:

@@ -38,6 +38,20 @@ def test_a_part_goes_to_its_place() -> None:
     assert part.getpixel((7, 4)) == (0, 0, 255, 255)
 
 
+def test_a_part_that_grows_is_enlarged_as_it_is_wanted() -> None:
+    asked: list[float] = []
+
+    def upscale(image: Image.Image, factor: float) -> Image.Image:
+        asked.append(factor)
+        return Image.new("RGB", (image.width * 2, image.height * 2), "lime")
+
+    white = Image.new("L", (20, 20), 255)
+    over = around(Image.new("RGB", (20, 20)), white, (0, 0, 16, 16), upscale=upscale)
+    assert over.laid_over(Image.new("RGB", (8, 8), "blue")).getpixel((3, 3)) == (0, 255, 0)
+    assert over.laid_over(Image.new("RGB", (32, 32), "blue")).getpixel((3, 3)) == (0, 0, 255)
+    assert asked == [2.0]
+
+
 def test_transparency_shows_the_colour_behind() -> None:
     image = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
     image.putpixel((1, 0), (255, 0, 0, 0))
