@@ -97,10 +97,15 @@ class Store:
             connection.execute("INSERT OR REPLACE INTO parts (part, version) VALUES (?, ?)", (part, len(steps)))
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A write that happens whole or not at all; on the disk when the block ends. Not to be nested."""
+    def transaction(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
+        """A write that happens whole or not at all; on the disk when the block ends. Not to be nested.
+
+        synced False: on the disk after `sync` or the next synced write. A killed process loses nothing of it either;
+        a power cut before may take it back, whole and with all that came after it.
+        """
         with self._writing, self._plainly():
             connection = self.connection()
+            connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -115,10 +120,26 @@ class Store:
         with self._plainly():
             return self.connection().execute(sql, parameters).fetchall()
 
-    def write(self, sql: str, parameters: Parameters = ()) -> int:
+    def write(self, sql: str, parameters: Parameters = (), *, synced: bool = True) -> int:
         """One statement in its own transaction -> number of rows changed."""
-        with self.transaction() as connection:
+        with self.transaction(synced=synced) as connection:
             return connection.execute(sql, parameters).rowcount
+
+    def sync(self) -> None:
+        """What was committed before is on the disk when this returns; writers go on meanwhile."""
+        journal = self.path.with_name(f"{self.path.name}-wal")
+        try:
+            handle = os.open(journal, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        except FileNotFoundError:  # a file system on which SQLite keeps no such journal: it syncs by itself
+            return
+        except OSError as error:
+            raise StoreError(explain_disk(error, f"{journal} could not be opened")) from error
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            raise StoreError(explain_disk(error, f"{journal} could not be written")) from error
+        finally:
+            os.close(handle)
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection (autocommit; rows are `sqlite3.Row`). Raises `StoreError` after `close`."""

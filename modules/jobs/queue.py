@@ -166,6 +166,7 @@ class Queue:
         )
         self._table.insert(job)
         self._changed()
+        self._store.sync()  # while the worker has begun: no client waits for both
         return id
 
     def retry(self, id: str, *, owner: str | None = None) -> str:
@@ -429,6 +430,14 @@ class Queue:
         log.info("%s", _line(ended), extra={"facts": _facts(ended)})
         self._tell(ended)
         self._prune()
+        self._sync(ended)
+
+    def _sync(self, ended: Job) -> None:
+        """Bring the end to the disk. A power cut before makes the job run again: to the same pictures."""
+        try:
+            self._store.sync()
+        except StoreError as error:
+            log.error("The end of job %s may not be on the disk: %s", ended.id, error)
 
     def _tell(self, ended: Job) -> None:
         for listener in self._on_ended:

@@ -128,7 +128,10 @@ CLAIM = """
 
 
 class Table:
-    """The table of jobs. Every method is one transaction or one read; each raises `StoreError` if the disk fails."""
+    """The table of jobs. Every method is one transaction or one read; each raises `StoreError` if the disk fails.
+
+    `insert`, `claim` and `finish` are on the disk after `Store.sync`, which the queue calls where nobody waits for it.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -137,7 +140,7 @@ class Table:
     def insert(self, job: Job) -> bool:
         """A new pending row -> True; False when the same work has this id already. `BadRequest`: other work has it."""
         request = json.dumps(job.request)
-        with self._store.transaction() as connection:
+        with self._store.transaction(synced=False) as connection:
             row = connection.execute("SELECT kind, request FROM jobs WHERE id = ?", (job.id,)).fetchone()
             if row is not None:
                 if (row["kind"], _canonical(row["request"])) == (job.kind, _canonical(request)):
@@ -185,7 +188,7 @@ class Table:
 
     def claim(self, slot: int, now: float) -> Job | None:
         """The next pending job of this slot becomes running: see `line.Line`."""
-        with self._store.transaction() as connection:
+        with self._store.transaction(synced=False) as connection:
             rows = connection.execute(CLAIM, {"slot": slot, "now": now}).fetchall()
         return _job(rows[0]) if rows else None
 
@@ -198,7 +201,7 @@ class Table:
             " (SELECT sequence FROM jobs WHERE together = ? AND kind = ? AND state = 'pending' AND slot IN (0, ?)"
             " ORDER BY priority DESC, rank LIMIT ?) RETURNING *"
         )
-        with self._store.transaction() as connection:
+        with self._store.transaction(synced=False) as connection:
             rows = connection.execute(sql, (now, job.slot, job.together, job.kind, job.slot, most)).fetchall()
         return sorted((_job(row) for row in rows), key=lambda each: each.rank)
 
@@ -215,7 +218,7 @@ class Table:
         )
         result = None if job.result is None else json.dumps(job.result)
         outcome = (job.state, result, job.error, job.error_type, job.error_field, job.finished)
-        return self._store.write(sql, (*outcome, job.id)) == 1
+        return self._store.write(sql, (*outcome, job.id), synced=False) == 1
 
     def slots(self) -> set[int]:
         """The processes that have unfinished jobs."""

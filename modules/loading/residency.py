@@ -22,6 +22,7 @@ class Residency:
         self.mode = mode if device.type != "cpu" else "normal"
         self._device = device
         self._parts: Mapping[str, nn.Module] = {}
+        self._whole_at: torch.device | None = None  # where all of it lies; None: here and there, or unknown
 
     @property
     def home(self) -> torch.device:
@@ -31,6 +32,7 @@ class Residency:
     def manage(self, parts: Mapping[str, nn.Module]) -> None:
         """Take charge of a freshly loaded model's parts, which lie on `home`."""
         self._parts = parts
+        self._whole_at = self.home
         if self.mode == "lowvram":
             from diffusers.hooks import apply_group_offloading
 
@@ -51,24 +53,33 @@ class Residency:
 
     def replace(self, part: str, module: nn.Module) -> None:
         """Another module does the work of this part."""
+        self._whole_at = None
         self._parts = {**self._parts, part: module}
 
     def use(self, part: str) -> None:
         """Bring one part to the device and, unless everything stays there, send the others away."""
         if self.mode == "normal":
             return
+        self._whole_at = None
         for name in self._movable():
             self._parts[name].to(self._device if name == part else torch.device("cpu"))
 
-    def leave(self) -> None:
-        """Move everything to RAM."""
-        for name in self._movable():
-            self._parts[name].to(torch.device("cpu"))
+    def leave(self) -> bool:
+        """Move everything to RAM -> whether anything may have moved."""
+        return self._gather(torch.device("cpu"))
 
     def enter(self) -> None:
         """Bring everything home again."""
+        self._gather(self.home)
+
+    def _gather(self, place: torch.device) -> bool:
+        """No work where all of it is there already: torch would look at every weight."""
+        if self._whole_at == place:
+            return False
         for name in self._movable():
-            self._parts[name].to(self.home)
+            self._parts[name].to(place)
+        self._whole_at = place
+        return True
 
     def _movable(self) -> list[str]:
         """A denoiser under group offloading is moved by its own hooks."""

@@ -103,12 +103,11 @@ class Shelf:
 
     def _make_room(self, keep: int) -> None:
         """Of the models that are not in use: send the newest `keep` to RAM and forget the rest."""
-        crowd = len(self._models)
+        dropped = len(self._models) > keep
         while len(self._models) > keep:
             self._models.popitem(last=False)
-        for model in self._models.values():
-            model.residency.leave()
-        if crowd:
+        moved = [model.residency.leave() for model in self._models.values()]
+        if dropped or any(moved):
             self._collect()
 
     def _collect(self) -> None:

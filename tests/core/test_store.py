@@ -287,3 +287,24 @@ def test_write_atomically_keeps_the_old_file_when_the_disk_gives_out_midway(tmp_
     assert "StoreError" in ended.stderr
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["config.json"]
+
+
+def test_sync_brings_what_was_written_without_it_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path / "easel.sqlite")
+    store.migrate("t", ["CREATE TABLE t (a INTEGER)"])
+    synced: list[int] = []
+    real = os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append(os.fstat(handle).st_ino)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    store.write("INSERT INTO t VALUES (1)", synced=False)
+    assert store.connection().execute("PRAGMA synchronous").fetchone()[0] == 1
+    store.sync()
+    store.write("INSERT INTO t VALUES (2)")
+    assert store.connection().execute("PRAGMA synchronous").fetchone()[0] == 2
+    assert synced == [(tmp_path / "easel.sqlite-wal").stat().st_ino]
+    assert len(store.read("SELECT a FROM t")) == 2
+    store.close()

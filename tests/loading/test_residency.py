@@ -64,3 +64,19 @@ def test_a_model_that_is_not_in_use_leaves_and_comes_back(mode: str) -> None:
 
 def test_on_the_cpu_there_is_nothing_to_save() -> None:
     assert Residency("lowvram", CPU).mode == "normal"
+
+
+def test_what_is_at_home_is_not_moved_again() -> None:
+    residency = Residency("normal", GPU)
+    parts = parts_of(residency)
+    sent: list[Any] = []
+    parts["denoiser"].to = lambda device: sent.append(device)  # type: ignore[method-assign, assignment, misc]
+    residency.enter()
+    assert sent == []
+    assert (residency.leave(), residency.leave()) == (True, False)
+    residency.enter()
+    residency.enter()
+    assert sent == [CPU, GPU]
+    residency.replace("vae", Part(CPU))  # nobody knows where that one lies
+    residency.enter()
+    assert sent == [CPU, GPU, GPU]
