@@ -216,13 +216,14 @@ def sigmas(
 ) -> Tensor:
     """The levels to visit, falling, most often (steps + 1,); None is the model's own schedule (uniform in time).
 
-    A sampler with levels of its own gets those: the schedule then makes no difference.
+    A sampler with levels of its own gets those: the schedule then makes no difference to them.
     """
     from modules.samplers import schedules
 
     asked = steps + 1 if discard_penultimate else steps
     if sampler is not None and sampler.levels is not None:
-        own: Tensor = resolve(sampler.levels)(asked, trained, **_taken(sampler.level_settings, levels))
+        count = asked if sampler.scaled else steps  # DPM fast counts model calls, whatever becomes of a schedule's end
+        own: Tensor = resolve(sampler.levels)(count, trained, **_taken(sampler.level_settings, levels))
         return own.clamp(max=trained.solvable)
     if scheduler is None or scheduler.function is None:
         result = schedules.uniform(asked, trained)
@@ -234,6 +235,26 @@ def sigmas(
         model = (trained,) if scheduler.need_inner_model else ()
         result = resolve(scheduler.function)(asked, *model, **known, **_taken(scheduler.settings, levels))
     return schedules.without_penultimate(result) if discard_penultimate else result
+
+
+def whole(
+    scheduler: Scheduler | None,
+    steps: int,
+    trained: TrainedLevels,
+    levels: Levels,
+    *,
+    discard_penultimate: bool,
+    sampler: Sampler,
+) -> Tail:
+    """All of a schedule, for work that starts with noise alone.
+
+    As in A1111, DPM fast and adaptive go their own way, from noise that is as strong as the schedule's first level.
+    """
+    visited = sigmas(scheduler, steps, trained, levels, discard_penultimate=discard_penultimate, sampler=sampler)
+    if sampler.levels is None or sampler.scaled:
+        return Tail(visited[0], visited)
+    scheduled = sigmas(scheduler, steps, trained, levels, discard_penultimate=discard_penultimate)
+    return Tail(scheduled[0].clamp(max=trained.solvable), visited)
 
 
 def tail(

@@ -50,66 +50,77 @@ def orders_of(calls: int) -> list[int]:
 
 @dataclasses.dataclass(frozen=True)
 class _Solver:
-    """Single steps of orders 1 to 3, algorithms 1 and 2 of the paper, from level `sigma`, where the noise `eps` in x is
+    """Single steps of orders 1 to 3, algorithms 1 and 2 of the paper, from time `now`, where the noise `eps` in x is
     known.
+
+    A time () is log(alpha / sigma). Levels are worked out from times and never the other way round, in k-diffusion's
+    order: the adaptive solver's step lengths hang on the last digit.
     """
 
     denoise: Denoiser
     process: NoiseProcess
 
+    def level(self, time: Tensor) -> Tensor:
+        return self.process.level(time)
+
     def noise_in(self, x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
         return (x - self.process.alpha(sigma) * denoised) / sigma
 
-    def at(self, x: Tensor, sigma: Tensor) -> Tensor:
+    def at(self, x: Tensor, time: Tensor) -> Tensor:
         """The noise that the model sees in x: one call."""
+        sigma = self.level(time)
         return self.noise_in(x, sigma, self.denoise(x, sigma))
 
-    def reach(self, sigma: Tensor, target: Tensor, share: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(level after `share` of the step, how x shrinks on the way, h of this part, its expm1)."""
-        start = log_snr(self.process, sigma)
-        h = share * (log_snr(self.process, target) - start)
-        level = self.process.level(start + h) if share < 1 else target
-        return level, self.process.alpha(level) / self.process.alpha(sigma), h, h.expm1()
+    def reach(self, now: Tensor, then: Tensor, share: float) -> tuple[Tensor, Tensor, Tensor]:
+        """(time after `share` of the step, how x shrinks on the way, h of this part)."""
+        h = share * (then - now)
+        time = now + h if share < 1 else then
+        return time, self.process.alpha(self.level(time)) / self.process.alpha(self.level(now)), h
 
-    def first(self, x: Tensor, sigma: Tensor, target: Tensor, eps: Tensor) -> Tensor:
-        _, shrink, _, grown = self.reach(sigma, target, 1)
-        return shrink * x - target * grown * eps
+    def first(self, x: Tensor, now: Tensor, then: Tensor, eps: Tensor) -> Tensor:
+        _, shrink, h = self.reach(now, then, 1)
+        return shrink * x - self.level(then) * h.expm1() * eps
 
-    def second(self, x: Tensor, sigma: Tensor, target: Tensor, eps: Tensor, *, share: float = 0.5) -> Tensor:
-        return self.second_from(x, sigma, target, eps, self.part_way(x, sigma, target, eps, share), share=share)
+    def second(self, x: Tensor, now: Tensor, then: Tensor, eps: Tensor, *, share: float = 0.5) -> Tensor:
+        return self.second_from(x, now, then, eps, self.part_way(x, now, then, eps, share), share=share)
 
-    def part_way(self, x: Tensor, sigma: Tensor, target: Tensor, eps: Tensor, share: float) -> Tensor:
+    def part_way(self, x: Tensor, now: Tensor, then: Tensor, eps: Tensor, share: float) -> Tensor:
         """The noise seen after a first-order step over `share` of the way."""
-        level, shrink, _, grown = self.reach(sigma, target, share)
-        return self.at(shrink * x - level * grown * eps, level)
+        time, shrink, h = self.reach(now, then, share)
+        return self.at(shrink * x - self.level(time) * h.expm1() * eps, time)
 
-    def second_from(
-        self, x: Tensor, sigma: Tensor, target: Tensor, eps: Tensor, later: Tensor, *, share: float
-    ) -> Tensor:
-        _, shrink, _, grown = self.reach(sigma, target, 1)
+    def second_from(self, x: Tensor, now: Tensor, then: Tensor, eps: Tensor, later: Tensor, *, share: float) -> Tensor:
+        _, shrink, h = self.reach(now, then, 1)
+        target, grown = self.level(then), h.expm1()
         return shrink * x - target * grown * eps - target / (2 * share) * grown * (later - eps)
 
-    def third(self, x: Tensor, sigma: Tensor, target: Tensor, eps: Tensor, *, later: Tensor | None = None) -> Tensor:
+    def third(self, x: Tensor, now: Tensor, then: Tensor, eps: Tensor, *, later: Tensor | None = None) -> Tensor:
         """later: the noise seen after a third of the way, if it is known."""
         near, far = 1 / 3, 2 / 3
         if later is None:
-            later = self.part_way(x, sigma, target, eps, near)
-        level, shrink, h, grown = self.reach(sigma, target, far)
+            later = self.part_way(x, now, then, eps, near)
+        time, shrink, h = self.reach(now, then, far)
+        level, grown = self.level(time), h.expm1()
         ahead = shrink * x - level * grown * eps - level * (far / near) * (grown / h - 1) * (later - eps)
-        latest = self.at(ahead, level)
-        _, shrink, h, grown = self.reach(sigma, target, 1)
+        latest = self.at(ahead, time)
+        _, shrink, h = self.reach(now, then, 1)
+        target, grown = self.level(then), h.expm1()
         return shrink * x - target * grown * eps - target / far * (grown / h - 1) * (latest - eps)
 
-    def step(self, order: int, x: Tensor, sigma: Tensor, target: Tensor, eps: Tensor) -> Tensor:
-        return (self.first, self.second, self.third)[order - 1](x, sigma, target, eps)
+    def step(self, order: int, x: Tensor, now: Tensor, then: Tensor, eps: Tensor) -> Tensor:
+        return (self.first, self.second, self.third)[order - 1](x, now, then, eps)
 
-    def split(self, sigma: Tensor, target: Tensor, eta: float, lowest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Like the process' split, but never further down than the last level."""
+    def split(self, now: Tensor, then: Tensor, eta: float, end: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Like the process' split, but never further down than the end: (time to step to, how the result is scaled,
+        weight of fresh noise).
+        """
         if not eta:
-            return target, torch.ones_like(target), torch.zeros_like(target)
-        down = torch.maximum(self.process.split(sigma, target, eta).down, lowest)
+            return then, torch.ones_like(then), torch.zeros_like(then)
+        sigma, target = self.level(now), self.level(then)
+        time = torch.minimum(end, log_snr(self.process, self.process.split(sigma, target, eta).down))
+        down = self.level(time)
         scale = self.process.alpha(target) / self.process.alpha(down)
-        return down, scale, (target**2 - (scale * down) ** 2).clamp(min=0) ** 0.5
+        return time, scale, (target**2 - (scale * down) ** 2).clamp(min=0) ** 0.5
 
 
 def dpm_fast(
@@ -127,12 +138,13 @@ def dpm_fast(
     """Steps of third order, the last ones lower, so that `steps` counts model calls. x (B, C, H, W); sigmas as
     `fast_levels` gives them, above 0. eta 0 (none) .. 1: fresh noise a step.
     """
-    solver = _Solver(denoise, process)
-    for step, (order, (sigma, target)) in enumerate(zip(orders_of(steps), itertools.pairwise(sigmas), strict=True)):
-        down, scale, up = solver.split(sigma, target, eta, sigmas[-1])
+    solver, times = _Solver(denoise, process), [log_snr(process, sigma) for sigma in sigmas]
+    for step, (order, (now, then)) in enumerate(zip(orders_of(steps), itertools.pairwise(times), strict=True)):
+        down, scale, up = solver.split(now, then, eta, times[-1])
+        sigma = solver.level(now)
         denoised = denoise(x, sigma)
         on_step(step, x, sigma, denoised)
-        x = scale * solver.step(order, x, sigma, down, solver.noise_in(x, sigma, denoised))
+        x = scale * solver.step(order, x, now, down, solver.noise_in(x, sigma, denoised))
         if eta:
             x = x + up * s_noise * noise()
     return x
@@ -152,26 +164,26 @@ def dpm_adaptive(
     """Steps of third order as long as the second-order answer allows (the paper's app. C), from the first of the levels
     to the last. One error for the whole batch, so a batch differs slightly from single pictures.
     """
-    solver, lowest = _Solver(denoise, process), sigmas[-1]
+    solver = _Solver(denoise, process)
     now, end = (log_snr(process, sigmas[place]) for place in (0, -1))
     h, previous, attempts = FIRST_STEP, x, 0
     while bool(now < end - CLOSE):
-        later = torch.minimum(end, now + h)
-        sigma, target = process.level(now), process.level(later)
-        down, scale, up = solver.split(sigma, target, eta, lowest)
+        then = torch.minimum(end, now + h)
+        down, scale, up = solver.split(now, then, eta, end)
+        sigma = solver.level(now)
         denoised = denoise(x, sigma)
         on_step(attempts, x, sigma, denoised)
         attempts += 1
         eps = solver.noise_in(x, sigma, denoised)
-        third_way = solver.part_way(x, sigma, down, eps, 1 / 3)
-        low = solver.second_from(x, sigma, down, eps, third_way, share=1 / 3)
-        high = solver.third(x, sigma, down, eps, later=third_way)
+        third_way = solver.part_way(x, now, down, eps, 1 / 3)
+        low = solver.second_from(x, now, down, eps, third_way, share=1 / 3)
+        high = solver.third(x, now, down, eps, later=third_way)
         error = _error(low, high, previous)
         if not math.isfinite(error):
             return x * error  # no step is short enough for a model that answers with nonsense: say so in the latent
         factor = 1 + math.atan((1 / (error + 1e-8)) ** (1 / (1.5 if eta else 3)) - 1)
         if factor >= SAFETY:
-            previous, now = low, later
+            previous, now = low, then
             x = scale * high + (up * s_noise * noise() if eta else 0)
         h *= factor
     return x

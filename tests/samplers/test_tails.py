@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from modules.core.process import scaled_linear_levels
 from modules.samplers import catalog, schedules
 from modules.samplers.catalog import Levels, Sampler, Scheduler, builtin
+from modules.samplers.dpm import orders_of
 
 TRAINED = scaled_linear_levels()
 SAMPLERS, SCHEDULERS = builtin().samplers(), builtin().schedulers()
@@ -54,3 +55,19 @@ def test_unipc_begins_where_ddim_does_and_takes_as_many_steps_as_that_has_levels
     assert len(own.sigmas) == len(times) + 1
     assert torch.allclose(own.sigmas[0], times[0], rtol=1e-3)
     assert torch.allclose(own.sigmas[-1], TRAINED.sigmas[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["DPM fast", "DPM adaptive"])
+def test_noise_is_as_strong_as_the_schedule_begins_where_a_sampler_goes_its_own_way(name: str) -> None:
+    sampler, _ = builtin().find_sampler(name)
+    karras = builtin().find_scheduler("Karras")
+    start, sigmas = catalog.whole(karras, 8, TRAINED, Levels(sigma_max=5.0), discard_penultimate=False, sampler=sampler)
+    assert float(start) == pytest.approx(5.0)
+    assert float(sigmas[0]) == pytest.approx(TRAINED.highest)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 8, 9, 10])
+def test_dpm_fasts_levels_fit_its_model_calls_also_without_the_penultimate_one(steps: int) -> None:
+    sampler, _ = builtin().find_sampler("DPM fast")
+    _, sigmas = catalog.whole(None, steps, TRAINED, Levels(), discard_penultimate=True, sampler=sampler)
+    assert len(sigmas) == len(orders_of(steps)) + 1
