@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from modules.core.errors import BadRequest
-from modules.plugins.api import Argument, ExtensionApi, Option
+from modules.plugins.api import Argument, ExtensionApi, Option, Panel
 
-from . import infotext, preprocessors
+from . import infotext, preprocessors, routes
 from .files import NONE, Files
 from .units import MOST, Unit, accepted
 
@@ -44,8 +44,32 @@ def register(app: ExtensionApi) -> None:
         check=lambda values: _check(values, files),
         wanted=lambda values: any(Unit.read(value) is not None for value in values.values()),
         accept=lambda values: accepted(values, app.studio.inputs),
+        panel=_panel(app, files),
     )
+    app.route(routes.router(files, lambda: int(app.options["control_net_unit_count"])))
     app.at_unload(lambda: [each.clear() for each in cabinets])
+
+
+def _panel(app: ExtensionApi, files: Files) -> Panel:
+    """The widgets; the page has as many units as the setting said when it was built."""
+    count = int(app.options["control_net_unit_count"])
+
+    def build(tab: str) -> list[Any]:
+        from . import page  # imports gradio: not before a page is built
+
+        return page.build(tab, files, count)
+
+    def gather(values: list[Any]) -> list[Any]:
+        from . import page
+
+        return page.gather(values, app.studio.inputs)
+
+    def spread(told: Mapping[str, Any]) -> Mapping[int, Any]:
+        from . import page
+
+        return page.spread(told, count)
+
+    return Panel(build=build, gather=gather, spread=spread)
 
 
 def _argument(number: int) -> Argument:

@@ -48,6 +48,8 @@ def load(path: Path, placement: Placement) -> Net:
     weights = opening.tensors(path)
     try:
         network = _BUILDERS[kind](weights, placement)
+        if isinstance(network, nn.Module) and placement.channels_last:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     except (KeyError, StopIteration, RuntimeError, ValueError, IndexError) as error:
         raise DamagedFile(f"{path.name}: not a complete {kind} ({error}).") from error
     return Net(name=path.stem, kind=kind, network=network, pools="shuffle" in path.stem.lower())
@@ -61,7 +63,7 @@ def controlnet(weights: Weights, placement: Placement) -> nn.Module:
     with torch.device("meta"):
         model = ControlNetModel(**config(parts.shapes(named)))
     attention.install(model)  # type: ignore[arg-type]
-    return parts.filled(model, named, placement.device, placement.dtype, channels_last=placement.channels_last)
+    return parts.filled(model, named, placement.device, placement.dtype)
 
 
 def _named(weights: Weights) -> dict[str, Tensor]:
@@ -142,7 +144,7 @@ def t2i(weights: Weights, placement: Placement) -> nn.Module:
         adapter_type="light_adapter" if not full else "full_adapter" if factor == 8 else "full_adapter_xl",
     )
     named = {f"adapter.{name}": tensor for name, tensor in plain.items()}
-    return parts.filled(model, named, placement.device, placement.dtype, channels_last=placement.channels_last)
+    return parts.filled(model, named, placement.device, placement.dtype)
 
 
 def _levelled(plain: Weights) -> dict[str, Tensor]:

@@ -80,19 +80,19 @@ def source(unit: Unit, way: Preprocessor, request: Generation, inputs: Inputs) -
     image = opened(unit.image, inputs, "image")
     if image is not None:
         mask = opened(unit.mask, inputs, "mask")
-        pixels = _joined(image, mask)
+        pixels = joined(image, mask)
         drawn = pixels[..., 3]
         if not (way.masked or way.encodes) and mask is not None and drawn.max() > 5 and drawn.min() < 250:
-            pixels = _joined(Image.fromarray(drawn).convert("RGB"), None)  # what is painted is the picture: a scribble
+            pixels = joined(Image.fromarray(drawn).convert("RGB"), None)  # what is painted is the picture: a scribble
         return Source(pixels, unit.resize_mode)
     if isinstance(request, Img2Img) and request.init_images:
         image = inputs.open(request.init_images[0], field="init_images")
         mask = _mask(request, inputs, image.size) if way.masked else None
-        return Source(_joined(image, mask), RESIZE[request.resize_mode % len(RESIZE)])
+        return Source(joined(image, mask), RESIZE[request.resize_mode % len(RESIZE)])
     raise BadRequest("ControlNet: a unit is on and has no image. Give it one or switch it off.", field="image")
 
 
-def _joined(image: Image.Image, mask: Image.Image | None) -> Pixels:
+def joined(image: Image.Image, mask: Image.Image | None) -> Pixels:
     """Raises BadRequest where the mask has another shape."""
     colours = np.asarray(image.convert("RGB"))
     if mask is None:
