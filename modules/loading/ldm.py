@@ -102,7 +102,14 @@ def unet(source: Source) -> nn.Module:
     attention.install(model)
     prefixed = {families.UNET + name: tensor for name, tensor in weights.items()}
     converted = convert_ldm_unet_checkpoint(prefixed, dict(model.config))
-    return parts.filled(model, converted, source.home, placement.dtype, channels_last=placement.channels_last)
+    return parts.filled(
+        model,
+        converted,
+        source.home,
+        placement.dtype,
+        channels_last=lambda name: placement.channels_last,
+        pages=source.pages,
+    )
 
 
 def autoencoder(source: Source) -> nn.Module:
@@ -114,11 +121,17 @@ def autoencoder(source: Source) -> nn.Module:
     with torch.device("meta"):
         model = AutoencoderKL(**vae_config.config(parts.shapes(weights)))
     converted = convert_ldm_vae_checkpoint(dict(weights), dict(model.config))
-    whole = parts.filled(model, converted, source.home, placement.vae_dtype, channels_last=placement.channels_last)
-    if source.home.type == "cpu":
-        # group norm with channels last loses its digits on an even picture, such as the grey of an inpainting model
-        model.encoder.to(memory_format=torch.contiguous_format)
-    return whole
+    # on the CPU, group norm with channels last loses its digits on an even picture, such as the grey of an inpainting
+    # model: there the encoder stays contiguous
+    apart = "encoder." if source.home.type == "cpu" else ()
+    return parts.filled(
+        model,
+        converted,
+        source.home,
+        placement.vae_dtype,
+        channels_last=lambda name: placement.channels_last and not name.startswith(apart),
+        pages=source.pages,
+    )
 
 
 def tower(source: Source, facts: TextTower) -> nn.Module:
@@ -139,4 +152,4 @@ def tower(source: Source, facts: TextTower) -> nn.Module:
     embeddings = model.embeddings
     places = embeddings.position_ids.shape[-1]
     embeddings.position_ids = torch.arange(places, device=source.home).expand(1, -1)
-    return parts.filled(model, named, source.home, source.placement.dtype)
+    return parts.filled(model, named, source.home, source.placement.dtype, pages=source.pages)

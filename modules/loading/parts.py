@@ -6,6 +6,7 @@ A row of `families.TABLE` names its builder ("module:function"); `loader.load` l
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -18,6 +19,7 @@ from modules.loading.companions import NOWHERE, Companions
 from modules.loading.families import Family
 from modules.loading.header import Header
 from modules.loading.mmdit.names import Rule
+from modules.loading.paging import Pages
 from modules.loading.prediction import Given
 from modules.loading.text import TextModel
 
@@ -40,6 +42,11 @@ class Source:
     placement: Placement
     home: torch.device
     companions: Companions = NOWHERE
+
+    @functools.cached_property
+    def pages(self) -> Pages:
+        """Of the file."""
+        return Pages(self.header.path)
 
     def below(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose names begin so, without that beginning."""
@@ -74,14 +81,25 @@ def shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
 
 
 def filled(
-    model: nn.Module, weights: Weights, device: torch.device, dtype: torch.dtype, *, channels_last: bool = False
+    model: nn.Module,
+    weights: Weights,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    channels_last: Callable[[str], bool] = lambda name: False,
+    pages: Pages | None = None,
 ) -> nn.Module:
-    """Put weights into a model made on the meta device; each tensor is converted and moved once.
+    """Put weights into a model made on the meta device; each tensor is converted and moved once, and what it was copied
+    from gives its memory back. channels_last: whether convolutions of this name lie in that order; pages: of the
+    weights' file.
 
     Raises RuntimeError for missing, unknown and misshapen ones.
     """
-    ready = {name: tensor.to(device=device, dtype=dtype) for name, tensor in weights.items()}
+    ready = {}
+    for name, tensor in weights.items():
+        order = torch.channels_last if tensor.dim() == 4 and channels_last(name) else torch.preserve_format
+        ready[name] = tensor.to(device=device, dtype=dtype, memory_format=order)
+        if pages is not None and ready[name].data_ptr() != tensor.data_ptr():
+            pages.let_go(tensor)
     model.load_state_dict(ready, strict=True, assign=True)
-    if channels_last:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.eval().requires_grad_(False)
