@@ -24,13 +24,16 @@ CPU = torch.device("cpu")
 class Block(nn.Module):
     """TAESD's residual block, written as its authors lay it out."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pool: bool = False) -> None:
         super().__init__()
+        wide = (nn.Conv2d(64, 256, 1, bias=False), nn.GroupNorm(4, 256), nn.ReLU(), nn.Conv2d(256, 64, 1, bias=False))
+        self.pool = nn.Sequential(*wide) if pool else None
         layers = [nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()]
         self.conv = nn.Sequential(*layers, nn.Conv2d(64, 64, 3, padding=1))
         self.fuse = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x if self.pool is None else x + self.pool(x)
         fused: Tensor = self.fuse(self.conv(x) + x)
         return fused
 
@@ -44,10 +47,11 @@ def _conv(inputs: int, outputs: int, **options: bool | int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1, **options)
 
 
-def original_decoder(channels: int = 4) -> nn.Sequential:
+def original_decoder(channels: int = 4, *, pool: bool = False) -> nn.Sequential:
     layers: list[nn.Module] = [Clamp(), _conv(channels, 64), nn.ReLU()]
-    for _ in range(3):
-        layers += [Block(), Block(), Block(), nn.Upsample(scale_factor=2), _conv(64, 64, bias=False)]
+    for number in range(3):
+        layers += [Block(pool=pool and not number), Block(pool=pool and not number), Block(pool=pool and not number)]
+        layers += [nn.Upsample(scale_factor=2), _conv(64, 64, bias=False)]
     return nn.Sequential(*layers, Block(), _conv(64, 3))
 
 
@@ -77,6 +81,25 @@ def test_layers_are_read_in_their_places(tmp_path: Path, ending: str) -> None:
         assert decode is not None
         assert encode is not None
         assert decode(latent).shape == (3, 64, 48)
+        torch.testing.assert_close(decode(latent), decoder(latent[None])[0].clamp(0, 1))
+        torch.testing.assert_close(encode(pixels), encoder(pixels[None])[0], atol=1e-5, rtol=1e-4)
+
+
+def test_one_file_may_hold_both_under_diffusers_names(tmp_path: Path) -> None:
+    """As Flux.2's is published, whose middle blocks have a pool."""
+    torch.manual_seed(0)
+    flux2 = next(row for row in TABLE if row.id == "flux2")
+    decoder, encoder = original_decoder(32, pool=True), original_encoder(32)
+    weights = {f"encoder.layers.{name}": tensor for name, tensor in encoder.state_dict().items()}
+    for name, tensor in decoder.state_dict().items():
+        place, _, rest = name.partition(".")
+        weights[f"decoder.layers.{int(place) - 1}.{rest}"] = tensor
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, tmp_path / "taef2.safetensors")
+    files, latent, pixels = TinyFiles(tmp_path), torch.randn(32, 4, 6), torch.rand(3, 32, 16)
+    with torch.inference_mode():
+        decode, encode = files.decode_with(flux2, "any", CPU), files.encode_with(flux2, "any", CPU)
+        assert decode is not None
+        assert encode is not None
         torch.testing.assert_close(decode(latent), decoder(latent[None])[0].clamp(0, 1))
         torch.testing.assert_close(encode(pixels), encoder(pixels[None])[0], atol=1e-5, rtol=1e-4)
 

@@ -36,7 +36,9 @@ _QWEN_PREVIEW: Rows = (
 )  # fmt: skip
 SD3_LATENT = Latent(channels=16, scale=1.5305, shift=0.0609, preview=_SD3_PREVIEW, tiny="taesd3")
 FLUX_LATENT = Latent(channels=16, scale=0.3611, shift=0.1159, preview=_FLUX_PREVIEW, tiny="taef1")
-FLUX2_LATENT = Latent(channels=32, scale=1.0, preview=_FLUX2_PREVIEW, preview_base=(-0.0329, -0.0718, -0.0851))
+FLUX2_LATENT = Latent(
+    channels=32, scale=1.0, preview=_FLUX2_PREVIEW, preview_base=(-0.0329, -0.0718, -0.0851), tiny="taef2"
+)
 QWEN_LATENT = Latent(channels=16, scale=1.0, preview=_QWEN_PREVIEW, preview_base=(-0.1835, -0.0868, -0.3360))
 
 
