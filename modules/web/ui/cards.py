@@ -7,6 +7,7 @@ A1111 keeps them (`loading.cards`).
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from modules.core.errors import BadRequest, NotFound
+from modules.core.errors import BadRequest, EaselError, NotFound
 from modules.core.store import write_atomically
 from modules.imaging.reading import read_picture
 from modules.loading import cards
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 TEXTS = ("description", "notes", "sd version", "activation text", "negative text", "vae")
 """Notes that the editor shows as text; beside them "preferred weight", a number, 0 = none."""
 HIDDEN = "."
+OTHER = "Made for another kind of model."
 SETTINGS = {
     "order": "extra_networks_card_order_field",
     "direction": "extra_networks_card_order",
@@ -72,22 +74,17 @@ def kinds(services: Services) -> tuple[Kind, ...]:
 
     def inversions() -> list[Entry]:
         fitting, others = services.embeddings()
-        remark = "Made for another kind of model."
         return [
             Entry(path=each.file.path, name=each.name, below=each.file.below, text=each.name, remark=told)
-            for told, group in (("", fitting), (remark, others))
+            for told, group in (("", fitting), (OTHER, others))
             for each in group
         ]
 
-    def networks(tag: str, which: str) -> Callable[[], list[Entry]]:
-        def listed() -> list[Entry]:
-            files = getattr(services.networks(), which).all()
-            return [
-                Entry(path=file.path, name=file.name, below=file.below, text=f"<{tag}:{file.name}:{{weight}}>")
-                for file in files
-            ]
-
-        return listed
+    def hypernetworks() -> list[Entry]:
+        return [
+            Entry(path=file.path, name=file.name, below=file.below, text=f"<hypernet:{file.name}:{{weight}}>")
+            for file in services.networks().hypernetworks.all()
+        ]
 
     def checkpoints() -> list[Entry]:
         found = services.library.checkpoints()
@@ -98,17 +95,52 @@ def kinds(services: Services) -> tuple[Kind, ...]:
         Kind(
             id="hypernetworks",
             title="Hypernetworks",
-            entries=networks("hypernet", "hypernetworks"),
+            entries=hypernetworks,
             refresh=lambda: services.networks().hypernetworks.refresh(),
         ),
         Kind(id="checkpoints", title="Checkpoints", entries=checkpoints, refresh=services.library.refresh),
         Kind(
             id="lora",
             title="Lora",
-            entries=networks("lora", "loras"),
+            entries=functools.partial(_loras, services),
             refresh=lambda: services.networks().loras.refresh(),
         ),
     )
+
+
+VERSIONS = {"sd1": "SD1", "sd2": "SD2", "sd2-unclip": "SD2", "sd2-depth": "SD2", "sdxl": "SDXL", "sdxl-refiner": "SDXL"}
+"""What A1111 calls the families that LoRAs are told apart by."""
+UNKNOWN = "Unknown"
+
+
+def _loras(services: Services) -> list[Entry]:
+    """Those that fit the chosen checkpoint, as A1111 tells by the notes beside a file or by its trainer's; all of them
+    if `lora_show_all`. What is known of none is shown, but for the versions in `lora_hide_unknown_for_versions`.
+    """
+    from modules.networks.files import version
+
+    options, files = services.options.snapshot(), services.networks().loras
+    chosen = _version(services, options["sd_model_checkpoint"])
+    found = []
+    for file in files.all():
+        made_for = str(cards.read_notes(file.path).get("sd version") or "")
+        made_for = made_for if made_for in VERSIONS.values() else version(file)
+        fits = made_for in (chosen, UNKNOWN) or not chosen
+        hidden = not fits or (made_for == UNKNOWN and chosen in options["lora_hide_unknown_for_versions"])
+        if hidden and not options["lora_show_all"]:
+            continue
+        text = f"<lora:{files.called(file, options['lora_preferred_name'])}:{{weight}}>"
+        remark = "" if fits else OTHER
+        found.append(Entry(path=file.path, name=file.name, below=file.below, text=text, remark=remark))
+    return found
+
+
+def _version(services: Services, checkpoint: str | None) -> str:
+    """What A1111 calls the chosen checkpoint's family; "" for those it does not know and where there is none."""
+    try:
+        return VERSIONS.get(services.library.chosen(checkpoint).family or "", "")
+    except EaselError:
+        return ""
 
 
 def _nothing() -> None:

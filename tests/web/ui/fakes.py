@@ -51,6 +51,7 @@ class FakeCheckpoint:
     name: str
     problem: str | None = None
     native_size: int = 512
+    family: str | None = "sd1"
     folder: Path = Path("nowhere")
 
     @property
@@ -169,12 +170,13 @@ def parameters(request: dict[str, Any], seed: int) -> str:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class World:
-    """The services, and what the tests look at behind them."""
+    """The services, and what the tests look at behind them; scripts: (script, arguments) of each request."""
 
     services: Services
     painter: Painter
     library: FakeLibrary
     requests: list[Generation]
+    scripts: list[tuple[str | None, list[Any]]]
     close: Callable[[], None]
 
 
@@ -211,6 +213,7 @@ def world(
     options = Options(registry, folder / "config.json", frozen=frozen)
     networks = Networks(loras=[folder / "Lora"], hypernetworks=(), embeddings=(), store=store)
     requests: list[Generation] = []
+    scripts: list[tuple[str | None, list[Any]]] = []
     desk = ExtrasDesk(folder, options, queue)
     numbers = itertools.count(1)
 
@@ -226,6 +229,7 @@ def world(
             raise BadRequest("width: at most 1024 in this test.", field="width")
         options.snapshot().overlay(request.override_settings)
         requests.append(request)
+        scripts.append((script, list(arguments)))
         return queue.submit(request.kind, request.to_json(), id=id or f"job-{next(numbers)}", owner=owner)
 
     services = Services(
@@ -285,4 +289,4 @@ def world(
         queue.stop(5)
         store.close()
 
-    return World(services=services, painter=painter, library=library, requests=requests, close=close)
+    return World(services=services, painter=painter, library=library, requests=requests, scripts=scripts, close=close)

@@ -97,3 +97,31 @@ def test_only_listed_names_have_cards(world: World, name: str) -> None:
 def test_an_unknown_kind_is_refused(world: World) -> None:
     with pytest.raises(BadRequest):
         shelf(world).list({"kind": "nonesuch"})
+
+
+def test_loras_are_called_and_left_out_as_the_options_say(world: World) -> None:
+    folder = world.services.paths.data / "Lora"
+    network(folder / "large.safetensors", ss_base_model_version="sdxl_base_v1-0", ss_output_name="Grand")
+    network(folder / "small.safetensors", ss_output_name="Petit")
+    world.services.networks().loras.refresh()
+
+    def shown(**options: object) -> dict[str, tuple[str, str]]:
+        world.services.options.set(options)
+        found = shelf(world).list({"kind": "lora"})["cards"]
+        return {card["id"]: (card["text"], card["remark"]) for card in found}
+
+    assert shown() == {
+        "castle": ("<lora:castle:0.7>", ""),
+        "small": ("<lora:Petit:1>", ""),
+        "style/ink": ("<lora:ink:1>", ""),
+    }
+    assert shown(lora_preferred_name="Filename")["small"][0] == "<lora:small:1>"
+    assert "style/ink" not in shown(lora_hide_unknown_for_versions=["SD1"])  # nothing is known of it
+    assert shown(lora_show_all=True)["large"] == ("<lora:large:1>", "Made for another kind of model.")
+    assert "style/ink" in shown()
+
+
+def test_notes_beside_a_lora_win_over_what_its_trainer_wrote(world: World) -> None:
+    path = world.services.paths.data / "Lora" / "castle.safetensors"
+    files.write_notes(path, {"sd version": "SD2"})
+    assert "castle" not in {card["id"] for card in shelf(world).list({"kind": "lora"})["cards"]}
