@@ -78,7 +78,13 @@ def _slopes(pixels: Pixels) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     from scipy import ndimage
 
     values = pixels.astype(np.int32)
-    both = [ndimage.sobel(values, axis=axis, mode="nearest") for axis in (1, 0)]
+
+    def along(axis: int) -> NDArray[np.int32]:
+        slope = ndimage.correlate1d(values, [-1, 0, 1], axis=axis, mode="nearest")
+        result: NDArray[np.int32] = ndimage.correlate1d(slope, [1, 2, 1], axis=1 - axis, mode="nearest")
+        return result
+
+    both = [along(1), along(0)]
     strongest = (np.abs(both[0]) + np.abs(both[1])).argmax(axis=2)[..., None]
     x, y = (np.take_along_axis(each, strongest, axis=2)[..., 0] for each in both)
     return x, y

@@ -76,7 +76,7 @@ def test_fitting_crops_fills_or_stretches() -> None:
     for mode in RESIZE:
         assert pictures.fitted(wide, (64, 64), mode).shape == (64, 64, 3)
     cropped = pictures.fitted(wide, (64, 64), "Crop and Resize")
-    assert (cropped[32] == (90, 120, 150)).all()
+    assert (cropped[32, 4:-4] == (90, 120, 150)).all()
     filled = pictures.fitted(wide, (64, 64), "Resize and Fill")
     assert (filled[0] == 0).all()
     assert (filled[32, 32] == (90, 120, 150)).all()
