@@ -43,7 +43,8 @@ class Given:
 
     def _each(self, change: Callable[[str, Tensor], Tensor]) -> Given:
         present = {name: own for name, own in vars(self).items() if isinstance(own, Tensor)}
-        return dataclasses.replace(self, **{name: change(name, own) for name, own in present.items()})
+        changed: dict[str, Any] = {name: change(name, own) for name, own in present.items()}
+        return dataclasses.replace(self, **changed)
 
 
 Network: TypeAlias = Callable[[Tensor, Tensor, Given], Tensor]
