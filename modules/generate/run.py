@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -73,6 +73,10 @@ def _make(
                 break
             index = batch.start // work.request.batch_size
             control.batch(index)
+            if all(album.holds(number) for number in batch):  # made before the process was killed
+                for number in batch:
+                    album.take_over(number)
+                continue
             model = studio.model(work, others=work.models - 1)  # a refiner may have taken its place
             try:
                 work, made = _made(studio, model, work, batch, index, start, control, album)
@@ -129,7 +133,9 @@ def _begin(work: Plan, start: Start, batch: range) -> Beginning:
 
 
 def kept(studio: Studio, work: Plan, start: Start, number: int, picture: Tensor, sample: Sample, album: Album) -> None:
-    """Finish a picture and put it into the album."""
+    """Finish a picture and put it into the album, where an earlier process of the job may have put it."""
+    if album.holds(number):
+        return album.take_over(number)
     extra, image = {**sample.extra, **pixels.decoder_note(work)}, to_image(picture)
     if work.restorer and work.options["save_images_before_face_restoration"]:
         album.aside(work, number, image, extra, "-before-face-restoration")
@@ -137,6 +143,7 @@ def kept(studio: Studio, work: Plan, start: Start, number: int, picture: Tensor,
     done = img2img.finished(studio, work, start, number, image, extra, album)
     album.add(work, number, done.image, extra, complete=sample.complete)
     img2img.add_masks(work, number, done, extra, album)
+    album.settle(number, complete=sample.complete)
 
 
 def planned(studio: Studio, request: Generation, options: Mapping[str, Any]) -> Plan:
@@ -224,6 +231,7 @@ def decoded(
         raise EaselError(
             f"{work.checkpoint.title} produced numbers that are not finite. Start with --no-half, or take another file."
         )
+    decode: Callable[[Tensor], Tensor]
     if quick:
         decode = previews.Look(model=model, plan=work, tiny=studio.tiny, approx=studio.approx).whole
     else:

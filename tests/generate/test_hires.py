@@ -242,7 +242,7 @@ def test_what_the_vae_of_the_second_model_had_to_do_is_told(bench: Bench) -> Non
     second = bench.studio.shelf.get(bench.library.find("tiny-sd2-v"), keep=1).vae
     network, asked = second.network, Txt2Img(**HIRES, hr_checkpoint_name="tiny-sd2-v", hr_upscaler="Lanczos")
     last = network.decoder.conv_out  # type: ignore[union-attr]
-    overflowing = last.register_forward_hook(  # type: ignore[operator, union-attr]
+    overflowing = last.register_forward_hook(  # type: ignore[union-attr]
         lambda layer, given, answer: answer * torch.inf if answer.dtype == torch.bfloat16 else answer
     )
     network.to(torch.bfloat16)

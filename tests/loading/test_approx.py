@@ -30,7 +30,8 @@ def weights(channels: int = 4, layers: tuple[tuple[int, int], ...] = LAYERS) -> 
     widths = (channels, *(width for width, _ in layers))
     for number, ((before, after), (_, side)) in enumerate(zip(itertools.pairwise(widths), layers, strict=True), 1):
         layer = nn.Conv2d(before, after, side)
-        found |= {f"conv{number}.weight": layer.weight.detach().half(), f"conv{number}.bias": layer.bias.detach()}
+        found |= {f"conv{number}.{name}": tensor for name, tensor in layer.state_dict().items()}
+        found[f"conv{number}.weight"] = found[f"conv{number}.weight"].half()
     return found
 
 
