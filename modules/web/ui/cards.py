@@ -120,7 +120,7 @@ def _loras(services: Services) -> list[Entry]:
     from modules.networks.files import version
 
     options, files = services.options.snapshot(), services.networks().loras
-    chosen = _version(services, options["sd_model_checkpoint"])
+    chosen, preferred = _version(services, options["sd_model_checkpoint"]), options["lora_preferred_name"]
     found = []
     for file in files.all():
         made_for = str(cards.read_notes(file.path).get("sd version") or "")
@@ -129,7 +129,7 @@ def _loras(services: Services) -> list[Entry]:
         hidden = not fits or (made_for == UNKNOWN and chosen in options["lora_hide_unknown_for_versions"])
         if hidden and not options["lora_show_all"]:
             continue
-        text = f"<lora:{files.called(file, options['lora_preferred_name'])}:{{weight}}>"
+        text = f"<lora:{files.called(file, preferred)}:{{weight}}>"
         remark = "" if fits else OTHER
         found.append(Entry(path=file.path, name=file.name, below=file.below, text=text, remark=remark))
     return found
