@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from modules.loading.tiny import BLOCKS
 from modules.training import exporting, models
 from modules.training.autoencoder import edges
 from modules.training.data import Shards, pixels, to_pictures
@@ -25,6 +24,9 @@ from modules.training.sheets import grid
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.vae import DecoderTiny
+
+BLOCKS = (3, 3, 3, 1)
+"""TAESD's blocks at each size, from the latent up."""
 
 
 def decoder(width: int) -> DecoderTiny:
