@@ -171,7 +171,7 @@ class App:
             tidied,
             on_pruned=self._forget,
             together={"txt2img": Together(run=self.desk.run_together, room=self.desk.room)},
-            on_ended=(self.tally.add,),
+            on_ended=(self.tally.add, lambda job: Cells(self.store).drop(job.id)),
             on_change=lambda: self.webhooks.wake(),
         )
         self.webhooks = Sender(
@@ -348,6 +348,7 @@ class App:
             data=self.paths.data,
             results=self.paths.results,
             record=self._record,
+            cells=Cells(self.store),
         )
 
     def _script_desk(self) -> ScriptDesk:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from modules.core.types import JsonObject
 from modules.generate.request import KINDS, Generation
+from modules.jobs.cells import Cells
 from modules.loading.faces import FaceRestorers
 from modules.loading.library import Library
 from modules.loading.upscale.catalog import Upscalers
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 class Desk:
     """What the work needs from the rest of the house. studio: what makes pictures, asked for when a job runs; data: the
     folder of outputs; results: the folder in which each job has one of its own; record: told of kept pictures (job id,
-    picture, model's name).
+    picture, model's name); cells: remembers what jobs have finished, over the death of the process.
     """
 
     options: Options
@@ -46,6 +47,7 @@ class Desk:
     data: Path
     results: Path
     record: Callable[[str, Kept, str], None]
+    cells: Cells | None = None
 
     def check(self, request: Generation, settings: Snapshot) -> Plan:
         """The plan of a request. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile."""
@@ -135,6 +137,7 @@ class Desk:
             spool=self.results / id,
             moments=studio.moments,
             record=lambda plan, kept: self.record(id, kept, plan.checkpoint.name),
+            ledger=None if self.cells is None else self.cells.of_job(id),
         )
 
     def runners(self) -> dict[str, Callable[[JsonObject, Control], JsonObject]]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from PIL import Image
 
@@ -38,12 +38,25 @@ class Kept:
         facts = {"infotext": self.infotext, "saved": self.saved, "kind": self.kind, "seed": self.seed}
         return {"path": str(self.path), **facts, "width": width, "height": height}
 
+    @classmethod
+    def of_json(cls, row: JsonObject) -> Kept:
+        facts = {name: row[name] for name in ("infotext", "saved", "kind", "seed")}
+        return cls(path=Path(row["path"]), size=(row["width"], row["height"]), **facts)
+
+
+class Ledger(Protocol):
+    """What a job has finished, by number: `put` survives the process (`jobs.cells.Ledger`)."""
+
+    def get(self, number: int) -> JsonObject | None: ...
+    def put(self, number: int, row: JsonObject) -> None: ...
+
 
 class Album:
     """The pictures of one job. Every picture is on disk when `add` returns, so that a crash loses none.
 
     data: the folder that relative output folders lie in; spool: a folder of the job's own for what is not to be saved;
-    record: told of every kept picture (the history).
+    record: told of every kept picture (the history); ledger: remembers what was finished, so that a job whose process
+    was killed goes on behind it.
     """
 
     def __init__(
@@ -54,12 +67,15 @@ class Album:
         moments: Moments,
         record: Callable[[Plan, Kept], None],
         clock: Callable[[], datetime] = datetime.now,
+        ledger: Ledger | None = None,
     ) -> None:
         self._data = data
         self._spool = spool
         self._moments = moments
         self._record = record
         self._clock = clock
+        self._ledger = ledger
+        self._settled = 0  # so many of `_kept` are in the ledger
         self._images: list[Image.Image] = []
         self._kept: list[Kept] = []
         self._extra: Mapping[str, Any] = {}
@@ -69,6 +85,30 @@ class Album:
         heard = copy.copy(self)
         heard._moments = moments
         return heard
+
+    def settle(self, index: int, *, complete: bool) -> None:
+        """Picture `index` and all that belongs to it is here: another process of this job does not make it again."""
+        if self._ledger is not None and complete:
+            pictures = [kept.to_json() for kept in self._kept[self._settled :]]
+            extra = json.loads(json.dumps(self._extra, default=str))
+            self._ledger.put(index, {"pictures": pictures, "extra": extra})
+        self._settled = len(self._kept)
+
+    def holds(self, index: int) -> bool:
+        """An earlier process of this job made picture `index`, and its files are still there."""
+        row = self._ledger.get(index) if self._ledger is not None else None
+        return row is not None and all(Path(each["path"]).is_file() for each in row["pictures"])
+
+    def take_over(self, index: int) -> None:
+        """Put picture `index`, which it holds, into this job's result and grid."""
+        row = self._ledger.get(index) if self._ledger is not None else None
+        for each in row["pictures"] if row else ():
+            kept = Kept.of_json(each)
+            with Image.open(kept.path) as image:
+                self._images.append(image.convert(image.mode))
+            self._kept.append(kept)
+        self._extra = row["extra"] if row else self._extra
+        self._settled = len(self._kept)
 
     def add(self, plan: Plan, index: int, image: Image.Image, extra: Mapping[str, Any], *, complete: bool) -> None:
         """Keep picture `index` of the plan; extra: its facts for the infotext; complete: it was sampled to the end.

@@ -1,10 +1,12 @@
 """What a long job has finished so far, cell by cell: a job that was killed and runs again makes only what is missing.
 
-`generate.scripts` keeps a row for each cell of a plot once its pictures are on the disk.
+`generate.scripts` keeps a row for each cell of a plot once its pictures are on the disk, `generate.save` one for each
+picture of another job.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 from modules.core.store import Store
@@ -23,6 +25,10 @@ SCHEMA = [
 ]
 
 
+PICTURE = "picture"
+"""What is asked of a picture that is no script's: its job says it all."""
+
+
 class Cells:
     """The table of finished cells. Every method is one transaction or one read; raises `StoreError`."""
 
@@ -36,10 +42,18 @@ class Cells:
         rows = self._store.read(sql, (job_id, number, asked))
         return dict(json.loads(rows[0]["result"])) if rows else None
 
-    def put(self, job_id: str, number: int, result: JsonObject, *, asked: str) -> None:
-        """Keep a finished cell; on the disk when this returns. An older one of that number is replaced."""
+    def put(self, job_id: str, number: int, result: JsonObject, *, asked: str, synced: bool = True) -> None:
+        """Keep a finished cell; an older one of that number is replaced. synced: on the disk when this returns."""
         sql = "INSERT OR REPLACE INTO cells (job_id, number, asked, result) VALUES (?, ?, ?, ?)"
-        self._store.write(sql, (job_id, number, asked, json.dumps(result)))
+        self._store.write(sql, (job_id, number, asked, json.dumps(result)), synced=synced)
+
+    def of_job(self, job_id: str) -> Ledger:
+        """The pictures of one job that is no script."""
+        return Ledger(cells=self, job_id=job_id)
+
+    def drop(self, job_id: str) -> None:
+        """Forget the cells of a job that has ended."""
+        self._store.write("DELETE FROM cells WHERE job_id = ?", (job_id,), synced=False)
 
     def count(self, job_id: str) -> int:
         """How many cells of a job are there."""
@@ -51,3 +65,20 @@ class Cells:
         """
         sql = "DELETE FROM cells WHERE job_id NOT IN (SELECT id FROM jobs WHERE state IN ('pending', 'running'))"
         return self._store.write(sql)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """The finished pictures of one job by number. What was put survives `kill -9`; after a power cut the last ones may
+    be made again."""
+
+    cells: Cells
+    job_id: str
+
+    def get(self, number: int) -> JsonObject | None:
+        """None: not finished."""
+        return self.cells.get(self.job_id, number, asked=PICTURE)
+
+    def put(self, number: int, row: JsonObject) -> None:
+        """Picture `number` is on the disk."""
+        self.cells.put(self.job_id, number, row, asked=PICTURE, synced=False)
