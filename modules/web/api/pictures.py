@@ -48,7 +48,7 @@ def routes(services: Services) -> APIRouter:
         """Describe a picture, with a model of your own: {"caption"}. Where there is none, the answer says what to put
         where.
         """
-        id = await run_in_threadpool(_submit, services, body, request.state.user)
+        id = await run_in_threadpool(submit, services, body, request.state.user)
         job = await services.queue.finished(id)
         if job.state != "done" or job.result is None:
             message = job.error or f"Job {job.id} failed."
@@ -58,11 +58,11 @@ def routes(services: Services) -> APIRouter:
     return router
 
 
-def _submit(services: Services, body: schemas.InterrogateRequest, owner: str) -> str:
-    """-> job id."""
+def submit(services: Services, body: schemas.InterrogateRequest, owner: str, *, id: str | None = None) -> str:
+    """Check a picture and queue it -> job id. Raises BadRequest, NotFound, EaselError where no model describes."""
     picture = services.inputs.add(decode(body.image, field="image", addresses=services.fetching), field="image")
     services.describers.check(body.model)
-    return services.queue.submit(KIND, {"picture": picture, "model": body.model}, owner=owner)
+    return services.queue.submit(KIND, {"picture": picture, "model": body.model}, id=id, owner=owner)
 
 
 def decode(text: str, *, field: str, addresses: Policy = NO_ADDRESSES) -> bytes:

@@ -126,25 +126,37 @@ def routes(services: Services) -> APIRouter:
         )
         return CreateResponse(info=f"create hypernetwork filename: {path}")
 
-    async def trained(body: Train, kind: str, name: str, every: int, request: Request) -> Response:
-        asked = wanted(body, kind, name, every)
-        for field, folder in (("data_root", asked.pictures), ("log_directory", asked.log)):
-            services.folders.check(folder, field=field)
-        owner = request.state.user
-        id = await asyncio.to_thread(services.training.submit, asked, id=body.id_task or None, owner=owner)
+    async def trained(body: TrainEmbedding | TrainHypernetwork, kind: str, request: Request) -> Response:
+        id = await asyncio.to_thread(submit, services, body, request.state.user)
         return _answer(await services.queue.finished(id), kind)
 
     @router.post("/train/embedding", response_model=TrainResponse)
     async def train_embedding(body: TrainEmbedding, request: Request) -> Response:
         """Train a textual inversion on a folder of pictures; answers when it is done."""
-        return await trained(body, "embedding", body.embedding_name, body.save_embedding_every, request)
+        return await trained(body, "embedding", request)
 
     @router.post("/train/hypernetwork", response_model=TrainResponse)
     async def train_hypernetwork(body: TrainHypernetwork, request: Request) -> Response:
         """Train a hypernetwork on a folder of pictures; answers when it is done."""
-        return await trained(body, "hypernetwork", body.hypernetwork_name, body.save_hypernetwork_every, request)
+        return await trained(body, "hypernetwork", request)
 
     return router
+
+
+def submit(services: Services, body: TrainEmbedding | TrainHypernetwork, owner: str, *, id: str | None = None) -> str:
+    """Check a training, its folders among the rest, and queue it -> job id. Raises BadRequest, NotFound."""
+    if isinstance(body, TrainEmbedding):
+        asked = wanted(body, "embedding", body.embedding_name, body.save_embedding_every)
+    else:
+        asked = wanted(body, "hypernetwork", body.hypernetwork_name, body.save_hypernetwork_every)
+    check_folders(services, asked)
+    return services.training.submit(asked, id=id or body.id_task or None, owner=owner)
+
+
+def check_folders(services: Services, asked: Training) -> None:
+    """Raises BadRequest where others reach the server and may not name these folders."""
+    for field, folder in (("data_root", asked.pictures), ("log_directory", asked.log)):
+        services.folders.check(folder, field=field)
 
 
 def wanted(body: Train, kind: str, name: str, every: int) -> Training:

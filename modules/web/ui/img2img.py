@@ -297,14 +297,14 @@ def submit_folder(values: Mapping[str, Any], services: Services, script: str | N
     if not files:
         if not values["batch_folder"]:
             raise BadRequest("Choose some pictures, or name the folder that they are in.", field="batch_folder")
-        files = folder.pictures(Path(values["batch_folder"].strip()))
+        files = folder.pictures(_named(values, "batch_folder", services) or Path())
     asked = folder.Folder(
         files=files,
-        masks=_path(values["batch_masks"]),
+        masks=_named(values, "batch_masks", services),
         output=(values["batch_output"] or "").strip(),
         scale=fields.number(values, "scale_by") if values["resize_by"] else None,
         reused=tuple(values["batch_reused"] or ()),
-        texts=_path(values["batch_texts"]),
+        texts=_named(values, "batch_texts", services),
     )
     base = fields.img2img({**values, "init_images": (), "mask": None}, services.options.registry)
     base = dataclasses.replace(base, extension_args=scripts.always_on(values, NAME, services))
@@ -319,8 +319,11 @@ def submit_folder(values: Mapping[str, Any], services: Services, script: str | N
     return Submitted(tuple(jobs), tuple(notes))
 
 
-def _path(text: str | None) -> Path | None:
-    return Path(text.strip()) if text and text.strip() else None
+def _named(values: Mapping[str, Any], field: str, services: Services) -> Path | None:
+    """The folder that was typed in. Raises BadRequest where others reach the server and it is not open to them."""
+    text = (values[field] or "").strip()
+    services.folders.check(text, field=field)
+    return services.paths.data / text if text else None
 
 
 def given(values: Mapping[str, Any], services: Services) -> dict[str, Any]:

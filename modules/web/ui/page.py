@@ -14,6 +14,7 @@ import gradio as gr
 from fastapi import Request
 
 from modules.web.additions import PAGE_SCRIPT, PageTab
+from modules.web.security import page_fetching
 from modules.web.ui import (
     defaults_view,
     extensions,
@@ -191,6 +192,7 @@ def root_path(services: Services) -> str:
 
 def mount(app: FastAPI, services: Services) -> FastAPI:
     """Serve the page at "/" of an application whose other routes are registered already -> the application."""
+    page_fetching.guard(lambda: services.fetching)
     return gr.mount_gradio_app(
         app,
         build(services),

@@ -14,6 +14,7 @@ import gradio as gr
 
 from modules.core.errors import BadRequest, EaselError
 from modules.networks.training_desk import Training
+from modules.web.api.training import check_folders
 from modules.web.ui import fields, markup, rows
 from modules.web.ui.follow import FINAL_STATES, follow
 from modules.web.ui.form import QUIET, Updates
@@ -81,6 +82,7 @@ class Tab:
         async def run(data: Mapping[Any, Any]) -> AsyncIterator[Updates]:
             try:
                 request = asked(kind, _values(self.training, data))
+                check_folders(self.services, request)
                 id = await asyncio.to_thread(lambda: self.services.training.submit(request, owner=OWNER))
                 async for progress in follow(self.services.queue, id, watch=False):
                     if progress.state not in FINAL_STATES:

@@ -10,7 +10,9 @@ from fastapi.testclient import TestClient
 
 from modules.core.errors import BadRequest
 from modules.core.paths import Paths
+from modules.networks.training_desk import Training
 from modules.settings.flags import parse
+from modules.web.api.training import check_folders
 from modules.web.security.exposure import reachable, warnings
 from modules.web.security.folders import Folders
 from tests.web.api.fakes import World
@@ -117,3 +119,18 @@ class TestWarnings:
     def test_share_is_reachable_though_it_listens_here(self) -> None:
         assert reachable(parse(["--share"]))
         assert not reachable(parse([]))
+
+
+def test_folders_typed_into_the_page_obey_too(exposed: World, tmp_path: Path) -> None:
+    from modules.web.ui import img2img, train
+
+    values = {name: "" for name in ("batch_files", "batch_folder", "batch_masks", "batch_output", "batch_texts")}
+    for field in ("batch_folder", "batch_masks", "batch_texts"):
+        files = {"batch_files": [str(tmp_path / "a.png")]} if field != "batch_folder" else {}
+        asked = {**values, **files, field: "/etc", "resize_by": False, "batch_reused": ()}
+        with pytest.raises(BadRequest, match="outputs folder only") as caught:
+            img2img.submit_folder(asked, exposed.services, None, [])
+        assert caught.value.field == field
+    assert train.check_folders is check_folders
+    with pytest.raises(BadRequest, match="outputs folder only"):
+        check_folders(exposed.services, Training(kind="embedding", name="x", pictures="/etc", steps=1, rate=0.1))

@@ -12,7 +12,7 @@ from modules.core.errors import BadRequest, DamagedFile
 from modules.generate.extras_jobs import Upload
 from modules.jobs.line import PRIORITIES
 from modules.merging.request import Merge
-from modules.web.api import extras, generation, merge, schemas, schemas_extras
+from modules.web.api import extras, generation, merge, pictures, schemas, schemas_extras, training
 from modules.web.api.pictures import decode
 from modules.web.api.schemas import Schema, Whole
 
@@ -86,7 +86,38 @@ class MergeJob(_Job):
         services.submit_merge(Merge.of_json(fields), id=id, owner=owner)
 
 
-Body = Annotated[Txt2ImgJob | Img2ImgJob | ExtrasJob | MergeJob, Field(discriminator="kind")]
+class InterrogateJob(_Job):
+    """The request is that of /sdapi/v1/interrogate; the result's `more` has the caption."""
+
+    kind: Literal["interrogate"]
+    request: schemas.InterrogateRequest
+
+    def queue(self, services: Services, id: str, owner: str) -> None:
+        pictures.submit(services, self.request, owner, id=id)
+
+
+class TrainEmbeddingJob(_Job):
+    """The request is that of /sdapi/v1/train/embedding; its `id_task` is not used."""
+
+    kind: Literal["train-embedding"]
+    request: training.TrainEmbedding
+
+    def queue(self, services: Services, id: str, owner: str) -> None:
+        training.submit(services, self.request, owner, id=id)
+
+
+class TrainHypernetworkJob(_Job):
+    """The request is that of /sdapi/v1/train/hypernetwork; its `id_task` is not used."""
+
+    kind: Literal["train-hypernetwork"]
+    request: training.TrainHypernetwork
+
+    def queue(self, services: Services, id: str, owner: str) -> None:
+        training.submit(services, self.request, owner, id=id)
+
+
+Work = Txt2ImgJob | Img2ImgJob | ExtrasJob | MergeJob | InterrogateJob | TrainEmbeddingJob | TrainHypernetworkJob
+Body = Annotated[Work, Field(discriminator="kind")]
 
 
 def queued(services: Services, body: Body, id: str, owner: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,3 +171,22 @@ def test_other_kinds_of_work(world: World, client: TestClient) -> None:
         assert answer.status_code == 201, answer.text
         assert world.queue.wait(answer.json()["id"], 20).state == "done"
         assert client.get(f"{JOBS}/{answer.json()['id']}/result").status_code == 200
+
+
+def test_training_is_a_job_too(world: World, client: TestClient, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.new("RGB", (80, 64), "red").save(pictures / "a.png")
+    client.post("/sdapi/v1/create/hypernetwork", json={"name": "mine", "enable_sizes": [320]})
+    request = {"hypernetwork_name": "mine", "data_root": str(pictures), "steps": 3, "training_width": 128}
+    body = {"kind": "train-hypernetwork", "request": {**request, "training_height": 128}}
+    answer = client.post(JOBS, json=body, headers={"Idempotency-Key": "t"})
+    id = answer.json()["id"]
+    assert (answer.status_code, answer.json()["kind"]) == (201, "training")
+    assert world.queue.wait(id, 20).state == "done"
+    assert client.get(f"{JOBS}/{id}/result").json()["more"]["path"]
+    assert client.post(JOBS, json=body, headers={"Idempotency-Key": "t"}).json()["id"] == id
+    wrong = {"kind": "train-embedding", "request": {"embedding_name": "none", "data_root": str(pictures)}}
+    assert client.post(JOBS, json=wrong).json()["field"] == "embedding_name"
+    nothing = {"kind": "interrogate", "request": {"image": "", "model": "clip"}}
+    assert client.post(JOBS, json=nothing).json()["field"] == "image"
