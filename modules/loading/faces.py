@@ -1,5 +1,7 @@
 """Restoring faces: found by RetinaFace, restored by GFPGAN or CodeFormer one at a time, pasted back with a soft edge.
 
+The edge is that of the face where the user has ParseNet (`face_parts`), else that of the square around it.
+
 All networks come from files on the user's disk, under the names they were published with and in A1111's folders; where
 one is missing, `problem` says which file belongs where. Nothing is downloaded.
 """
@@ -22,6 +24,7 @@ from modules.loading.walking import walk
 
 if TYPE_CHECKING:
     from modules.core.device import Placement
+    from modules.loading.face_parts import FaceParts
     from modules.loading.retinaface import RetinaFace
 
 Reals = NDArray[np.float64]
@@ -38,7 +41,6 @@ TEMPLATE: Reals = np.array(
     ]
 )
 """Where eyes, nose and corners of the mouth are in it: the average face of FFHQ, as both networks learned it."""
-_EDGE = SIDE // 20  # of the square: left out when it is pasted back, and the width of the soft edge
 _OUTSIDE = (135, 133, 132)  # what a face at the picture's border has around it
 _ENDINGS = (".pth", ".safetensors", ".pt")
 DETECTOR = "detection_Resnet50_Final.pth"
@@ -110,7 +112,7 @@ class FaceRestorers:
 
     def problem_of_detector(self) -> str:
         """Why no faces can be found, with the way out; "" if they can."""
-        if self._detector_file() is None:
+        if self._helper_file(DETECTOR) is None:
             return f"finding faces needs RetinaFace: put {DETECTOR} into {self.folders['GFPGAN'][0]}."
         return ""
 
@@ -126,8 +128,13 @@ class FaceRestorers:
             faces = self._detector().find(image)
             if not faces:
                 return image
-            network = self._restorer(self._row(name))
-            return restored(image, [face.points for face in faces], lambda square: _run(network, square, weight))
+            network, parts = self._restorer(self._row(name)), self._parts()
+            return restored(
+                image,
+                [face.points for face in faces],
+                lambda square: _run(network, square, weight),
+                soft_square if parts is None else parts.mask,
+            )
 
     def centres(self, image: Image.Image) -> list[tuple[float, float]]:
         """Where the faces of an RGB picture are: in the middle, a third from the top. Raises as `restore`."""
@@ -153,19 +160,27 @@ class FaceRestorers:
         named = [path for path in found if row.mark in path.name.lower() and path.suffix.lower() in _ENDINGS]
         return given if given and given.is_file() else max(named, key=lambda path: path.name.lower(), default=None)
 
-    def _detector_file(self) -> Path | None:
-        stem = Path(DETECTOR).stem.lower()
+    def _helper_file(self, name: str) -> Path | None:
+        """A network that both share, in the folder of either."""
+        stem = Path(name).stem.lower()
         found = (path for folders in self.folders.values() for folder in folders for path in walk(folder))
         return next((path for path in found if path.stem.lower() == stem and path.suffix.lower() in _ENDINGS), None)
 
     def _detector(self) -> RetinaFace:
         from modules.loading import retinaface
 
-        path = self._detector_file()
+        path = self._helper_file(DETECTOR)
         if path is None:
             raise EaselError(self.problem_of_detector())
         detector: RetinaFace = self._kept(path, self._placement("gfpgan"), retinaface.load)
         return detector
+
+    def _parts(self) -> FaceParts | None:
+        """What tells faces from hair, where the user has it."""
+        from modules.loading import face_parts
+
+        path = self._helper_file(face_parts.FILE)
+        return None if path is None else self._kept(path, self._placement("gfpgan"), face_parts.load)
 
     def _restorer(self, row: Restorer) -> Any:
         path = self._file(row)
@@ -206,12 +221,30 @@ def _run(descriptor: Any, square: Image.Image, weight: float | None) -> Image.Im
 # --- geometry
 
 
-def restored(image: Image.Image, faces: Sequence[Reals], restore: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """The RGB picture with each face (points (5, 2), pixels) turned upright in a square, restored and laid back."""
+def soft_square(square: Image.Image) -> Image.Image:
+    """Mode L, of the square's size: white but for a border, with a soft edge."""
+    side, edge = square.width, square.width // 20
+    mask = Image.new("L", square.size)
+    mask.paste(255, (2 * edge, 2 * edge, side - 2 * edge, side - 2 * edge))
+    return mask.filter(ImageFilter.GaussianBlur(edge / 3))
+
+
+def restored(
+    image: Image.Image,
+    faces: Sequence[Reals],
+    restore: Callable[[Image.Image], Image.Image],
+    mask: Callable[[Image.Image], Image.Image] = soft_square,
+) -> Image.Image:
+    """The RGB picture with each face (points (5, 2), pixels) turned upright in a square, restored and laid back as far
+    as its mask (mode L) is white.
+    """
     for points in faces:
         to_square = similarity(points, TEMPLATE)
         square = _warped(image, to_square, (SIDE, SIDE), _OUTSIDE)
-        image = _pasted(image, restore(square), to_square)
+        done = restore(square)
+        home = inverse(to_square)
+        face = _warped(done, home, image.size, (0, 0, 0))
+        image = Image.composite(face, image, _warped(mask(done), home, image.size, 0))
     return image
 
 
@@ -242,13 +275,3 @@ def inverse(matrix: Reals) -> Reals:
     """The affine map (2, 3) that undoes another."""
     turn = np.linalg.inv(matrix[:, :2])
     return np.column_stack([turn, -turn @ matrix[:, 2]])
-
-
-def _pasted(image: Image.Image, square: Image.Image, to_square: Reals) -> Image.Image:
-    """The picture with a restored face laid over it where it came from."""
-    mask = Image.new("L", (SIDE, SIDE))
-    mask.paste(255, (2 * _EDGE, 2 * _EDGE, SIDE - 2 * _EDGE, SIDE - 2 * _EDGE))
-    mask = mask.filter(ImageFilter.GaussianBlur(_EDGE / 3))
-    home = inverse(to_square)
-    face = _warped(square, home, image.size, (0, 0, 0))
-    return Image.composite(face, image, _warped(mask, home, image.size, 0))
