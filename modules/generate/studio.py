@@ -13,7 +13,7 @@ from modules.generate.moments import Moments
 from modules.generate.plan import Plan, Stock
 from modules.generate.scripts.registry import Asked
 from modules.imaging.inputs import Inputs
-from modules.loading import storage, vae
+from modules.loading import attention, storage, vae
 from modules.loading.approx import ApproxFiles
 from modules.loading.depth import DepthModel
 from modules.loading.faces import FaceRestorers
@@ -92,5 +92,6 @@ class Studio:
         )
         model.vae.wider = vae.wider(options)
         tile(model.unet, work.tiling)
+        attention.upcast(model.unet, options["upcast_attn"])
         model.vae.seamless = work.tiling
         return model

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ WORTHWHILE = 256
 
 
 class Attend:
-    """An attention processor for the UNet's transformer blocks (no mask, no group norm, no residual of its own)."""
+    """An attention processor for the UNet's transformer blocks (no mask, no group norm, no residual of its own).
+
+    wide: half-precision queries, keys and values are widened to float32 while they are compared.
+    """
+
+    wide = False
 
     def __call__(
         self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: object
@@ -36,8 +41,11 @@ class Attend:
             projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
             for projected in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
         )
-        attended = attention(query, key, value).transpose(1, 2).flatten(-2)
-        result: Tensor = attn.to_out[0](attended)
+        if self.wide:
+            attended = attention(query.float(), key.float(), value.float()).to(query.dtype)
+        else:
+            attended = attention(query, key, value)
+        result: Tensor = attn.to_out[0](attended.transpose(1, 2).flatten(-2))
         return result
 
 
@@ -57,3 +65,13 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def install(unet: UNet2DConditionModel) -> None:
     """Let every attention of the UNet run here."""
     unet.set_attn_processor(Attend())
+
+
+def upcast(network: nn.Module, on: bool) -> None:
+    """A1111's `upcast_attn` as a desired state: whether a UNet's attention is worked out in float32. Other networks
+    are left as they are.
+    """
+    for module in network.modules():
+        processor = getattr(module, "processor", None)
+        if isinstance(processor, Attend):
+            processor.wide = on
