@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,7 +142,7 @@ class Control:
         region = pictures.opened(unit.effective_region_mask, self._studio.inputs, "effective_region_mask")
         where = None if region is None else pictures.fitted(_rgb(region), (plan.width, plan.height), pictures.STRETCH)
         weights = Weights.of(unit, model.placement, where, soft=second and "canny" in unit.module)
-        kinds = {marks.CONTROLNET: Residuals, marks.T2I: Features}
+        kinds: dict[str, Callable[..., Steer]] = {marks.CONTROLNET: Residuals, marks.T2I: Features}
         keeps = None
         if way.name == "inpaint_only":
             keeps = afterwards.Restored.of(made, self._latents(event, made))

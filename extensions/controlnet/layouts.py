@@ -62,7 +62,7 @@ def controlnet(weights: Weights, placement: Placement) -> nn.Module:
     named = _named(weights)
     with torch.device("meta"):
         model = ControlNetModel(**config(parts.shapes(named)))
-    attention.install(model)  # type: ignore[arg-type]
+    attention.install(model)
     return parts.filled(model, named, placement.device, placement.dtype)
 
 

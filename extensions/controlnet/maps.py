@@ -149,7 +149,8 @@ def shuffled(pixels: Pixels, seed: int) -> Pixels:
     chance = np.random.default_rng(seed & 0xFFFFFFFF)
     y, x = (_waves(chance, height, width) * (side - 1) for side in (height, width))
     channels = [ndimage.map_coordinates(pixels[..., each].astype(np.float32), [y, x], order=1) for each in range(3)]
-    return np.clip(np.rint(np.stack(channels, axis=-1)), 0, 255).astype(np.uint8)
+    moved: Pixels = np.clip(np.rint(np.stack(channels, axis=-1)), 0, 255).astype(np.uint8)
+    return moved
 
 
 def _waves(chance: np.random.Generator, height: int, width: int) -> Floats:

@@ -103,8 +103,9 @@ def _like(network: nn.Module, weights: Mapping[str, Tensor], prefix: str) -> dic
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:
     """With the numbers of places, which no file has, where the weights will be."""
     for module in network.modules():
-        if "position_ids" in dict(module.named_buffers(recurse=False)):
-            count = module.position_ids.shape[-1]  # type: ignore[union-attr,index]
+        buffers = dict(module.named_buffers(recurse=False))
+        if "position_ids" in buffers:
+            count = buffers["position_ids"].shape[-1]
             module.position_ids = torch.arange(count, device=device).expand(1, -1)
     return network
 
