@@ -55,7 +55,7 @@ SAMPLERS = (
         name="Euler a",
         aliases=("k_euler_a", "k_euler_ancestral"),
         function="modules.samplers.euler:euler_ancestral",
-        parameters=NOISY,
+        parameters=("eta",),  # A1111 keeps s_noise from it
         options={"uses_ensd": "True"},
     ),
     Sampler(name="Euler", aliases=("k_euler",), function="modules.samplers.euler:euler", parameters=CHURN),

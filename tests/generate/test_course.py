@@ -78,3 +78,11 @@ def test_unknown_names_are_told_with_their_field(field: str) -> None:
     with pytest.raises(NotFound, match='"no such" not found') as raised:
         second(first(), **{field: "no such"})
     assert raised.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("Euler a", False), ("DPM adaptive", False), ("Restart", False), ("DPM2 a", True)]
+)
+def test_a_noise_strength_is_for_the_samplers_that_a1111_hands_it_to(name: str, told: bool) -> None:
+    planned = first({"s_noise": 1.1}, sampler_name=name, s_noise=1.2)
+    assert ("s_noise" in planned.parameters, "Sigma noise" in planned.notes) == (told, told)
