@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules.compat import install, loader, scripting
+from modules.compat import install, loader, pasting, scripting
 from modules.compat.loader import Loaded
 from modules.web.additions import PageFile, PageTab
 
@@ -61,6 +61,7 @@ class Guests:
         if not self.room.loaded:
             install.settle(self.room)
             self.room.undo.append(self.room.app.additions.late_tabs.add(self._tabs))
+            self.room.undo.append(self.room.app.additions.heard.add(pasting.hear(self.room)))
         values, _, failed = loader.arguments([folder], sys.argv[1:])
         self.room.arguments |= values
         made = loader.load(self.room, folder)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from modules.compat import running, scripting, values
+from modules.compat import pasting, running, scripting, values
 from modules.generate.scripts.registry import AlwaysOn, Argument, Kind, Menus, Script, Tab
 
 if TYPE_CHECKING:
@@ -59,20 +59,34 @@ def chosen(room: Room, runner: Any, script: Any, tab: Tab) -> Chosen:
 def always_on(room: Room, runner: Any, script: Any, tab: Tab) -> AlwaysOn:
     """The row of a script that runs with every job."""
     title = runner.title_of(script)
-    more = _building(room, runner, script)
-    return AlwaysOn(title=title, name=title.lower(), arguments=_arguments(runner, script), tabs=(tab,), **more)
+    return AlwaysOn(
+        title=title,
+        name=title.lower(),
+        arguments=_arguments(runner, script),
+        tabs=(tab,),
+        gather=lambda given: given[: len(script.controls or ())],
+        **_building(room, runner, script, further=True),
+    )
 
 
-def _building(room: Room, runner: Any, script: Any) -> dict[str, Any]:
-    """How its own widgets are made, and how their values go into a job's row."""
+def _building(room: Room, runner: Any, script: Any, *, further: bool = False) -> dict[str, Any]:
+    """How its own widgets are made, how their values go into a job's row, and what a pasted text puts into them.
+
+    further: the page is also told of the widgets that nothing but `infotext_fields` names, behind those that count.
+    """
 
     def build(tab: Tab) -> list[Any]:
         from modules.compat import gradio3
 
         with gradio3.speaking(room), gradio3.guest():
-            return list(runner.build(script))
+            controls = runner.build(script)
+        return [*controls, *(script.pasted_controls if further else ())]
 
-    return {"build": build, "encode": lambda value: values.encoded(room, value)}
+    return {
+        "build": build,
+        "encode": lambda value: values.encoded(room, value),
+        "pasting": pasting.pasting(room, runner, script),
+    }
 
 
 def _arguments(runner: Any, script: Any) -> Callable[[Tab, Menus], Sequence[Argument]]:

@@ -91,6 +91,7 @@ class Script:
     create_group = True
     infotext_fields: Any = None
     paste_field_names: Any = None
+    pasted_controls: list[Any] = []  # noqa: RUF012  (replaced, never changed)
     api_info: Any = None
     on_before_component_elem_id: Any = None
     on_after_component_elem_id: Any = None
@@ -313,6 +314,11 @@ class ScriptRunner:
         """Make a script's widgets inside the open Gradio context, once; they take the next places of `inputs`."""
         if script.args_from is not None:
             return list(self.inputs[script.args_from : script.args_to])
+        from gradio.context import Context
+
+        from modules.compat import pasting
+
+        first = Context.id
         controls = wrap_call(script.ui, script.filename or "", "ui", self.is_img2img)
         script.controls = list(controls or [])
         script.args_from = len(self.inputs)
@@ -320,6 +326,7 @@ class ScriptRunner:
         script.args_to = len(self.inputs)
         for control in script.controls:
             control.custom_script_source = os.path.basename(script.filename or "")
+        script.pasted_controls = pasting.further(script, first)
         self.infotext_fields += script.infotext_fields or []
         self.paste_field_names += script.paste_field_names or []
         return script.controls
@@ -446,9 +453,13 @@ class ScriptRunner:
 
 
 def default_of(control: Any) -> Any:
-    """What a script is given for a widget as it begins: a function is called, of a choice by index it is the index."""
+    """What a script is given for a widget as it begins; a value that is a function is called."""
     value = getattr(control, "value", None)
-    value = value() if inspect.isfunction(value) else value
+    return given(control, value() if inspect.isfunction(value) else value)
+
+
+def given(control: Any, value: Any) -> Any:
+    """What a script is given of a widget with this value: of a choice by index it is the index."""
     if getattr(control, "type", None) != "index" or isinstance(value, int):
         return value
     names = [each[1] if isinstance(each, list | tuple) else each for each in getattr(control, "choices", None) or ()]

@@ -71,10 +71,13 @@ class Label:
 
 @dataclasses.dataclass(frozen=True)
 class Additions:
-    """All of them. late_tabs: asked for further tabs when all others are built."""
+    """All of them. late_tabs: asked for further tabs when all others are built; heard: told of every infotext that is
+    pasted into the page, and may change what was parsed of it.
+    """
 
     tabs: Shelf[PageTab] = dataclasses.field(default_factory=Shelf)
     late_tabs: Shelf[Callable[[], Sequence[PageTab]]] = dataclasses.field(default_factory=Shelf)
     files: Shelf[PageFile] = dataclasses.field(default_factory=Shelf)
     translations: Shelf[Translation] = dataclasses.field(default_factory=Shelf)
     labels: Shelf[Label] = dataclasses.field(default_factory=Shelf)
+    heard: Shelf[Callable[[str, dict[str, Any]], None]] = dataclasses.field(default_factory=Shelf)

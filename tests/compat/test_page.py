@@ -131,3 +131,23 @@ def test_a_failing_extension_is_named_and_the_program_is_there(program: Program)
     broken = next(each for each in program.room.loaded if each.name == "broken")
     assert "broken on purpose" in broken.error
     assert "Traceback" in broken.traceback
+
+
+def test_a_pasted_infotext_fills_the_widgets_of_scripts(program: Program) -> None:
+    row = next(each for each in program.app.scripts.always_on("txt2img") if each.key == "every hook")
+    assert row.pasting is not None
+    found = row.pasting.spread({"Every word": "told", "Every change": "yes"})
+    assert found == {0: True, 1: "told", 2: gr.update(value="noise")}, "by label, by function, by an update"
+    assert row.pasting.spread({"Steps": "2"}) == {0: False}, "a widget that the text does not name stays"
+    assert row.pasting.arguments({"Every word": "told", "Every change": "yes"}) == [True, "told", "noise"]
+    heard: dict[str, Any] = {}
+    for each in program.app.additions.heard.all():
+        each("a cat", heard)
+    assert heard == {"Every word": "pasted"}, "on_infotext_pasted changes what was parsed"
+
+
+def test_the_infotext_of_a_request_reaches_scripts(program: Program) -> None:
+    text = "a cat\nSteps: 1, Sampler: Euler, CFG scale: 7, Seed: 5, Size: 64x64, Every word: from the text"
+    answer = TestClient(program.app.asgi).post("/sdapi/v1/txt2img", json={"infotext": text})
+    assert answer.status_code == 200
+    assert "Every word: from the text" in json.loads(answer.json()["info"])["infotexts"][0]

@@ -194,12 +194,23 @@ def _short(value: Any) -> str:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Pasting:
+    """What a script with widgets of its own reads from a parsed infotext. spread: label -> value, into values (or
+    Gradio's updates) of its widgets by number; arguments: the same as all its arguments in order, [] where the text
+    says nothing of it. Values of the parsed text are mostly texts; both leave out what they cannot use.
+    """
+
+    spread: Callable[[Mapping[str, Any]], Mapping[int, Any]]
+    arguments: Callable[[Mapping[str, Any]], list[Any]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Script:
     """A script that a request can choose. title is A1111's; requests name it in any case.
 
     arguments: given a tab and the menus; run: the work; check: raises BadRequest or NotFound for values that cannot
-    work, when the request comes in; refusal: why it cannot be used here at all, "" if it can. build, encode: see
-    `AlwaysOn`.
+    work, when the request comes in; refusal: why it cannot be used here at all, "" if it can. build, encode,
+    pasting: see `AlwaysOn`.
     """
 
     title: str
@@ -210,6 +221,7 @@ class Script:
     refusal: str = ""
     build: Build | None = None
     encode: Encode | None = None
+    pasting: Pasting | None = None
 
     @property
     def name(self) -> str:
@@ -245,6 +257,7 @@ class AlwaysOn:
     page -> input components in the order of the arguments; encode: makes of a widget's value what JSON can hold.
     accept: arguments as a request brings them -> as a job keeps them; gather: the values of all widgets that build
     made -> arguments; spread: values of arguments by name -> values of widgets by number. All may raise BadRequest.
+    pasting: how it reads infotexts itself, in place of its arguments' labels.
     """
 
     title: str
@@ -260,6 +273,7 @@ class AlwaysOn:
     accept: Callable[[list[Any]], list[Any]] = lambda values: values
     gather: Callable[[list[Any]], list[Any]] | None = None
     spread: Callable[[Mapping[str, Any]], Mapping[int, Any]] | None = None
+    pasting: Pasting | None = None
 
     @property
     def place(self) -> str:

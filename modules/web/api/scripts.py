@@ -64,10 +64,14 @@ def always_on(services: Services, asked: dict[str, Any], tab: Tab) -> dict[str, 
 def told(services: Services, infotext: str, tab: Tab) -> dict[str, Any]:
     """What an infotext says of always-on scripts, as `extension_args`."""
     found: dict[str, Any] = {}
-    for key, values in services.scripts.told(services.menus, tab, importing.parse(infotext)).items():
+    parsed = importing.parse(infotext)
+    for script in services.scripts.always_on(tab):
+        if script.pasting is not None and (arguments := script.pasting.arguments(parsed)):
+            found[script.key] = arguments
+    for key, values in services.scripts.told(services.menus, tab, parsed).items():
         row = next(script for script in services.scripts.always_on(tab) if script.key == key)
-        arguments = row.arguments(tab, services.menus) if row.arguments else ()
-        found[key] = [values.get(each.name, True if each.name == "enabled" else None) for each in arguments]
+        rows = row.arguments(tab, services.menus) if row.arguments else ()
+        found[key] = [values.get(each.name, True if each.name == "enabled" else None) for each in rows]
     return found
 
 

@@ -21,6 +21,11 @@ def seen(shown: object) -> bool | str:
     return True if shown else "hidden"
 
 
+def _update(value: Any) -> Any:
+    """A pasted value as Gradio takes it; what is an update already stays."""
+    return value if isinstance(value, Mapping) and value.get("__type__") == "update" else gr.update(value=value)
+
+
 @dataclasses.dataclass(frozen=True)
 class Form:
     """widgets: field name -> widget; the names are those that `fields` makes requests of."""
@@ -44,5 +49,5 @@ class Form:
         """
         texts, widgets = list(pasted.overrides), self.widgets
         known = {name: value for name, value in pasted.values.items() if name in widgets}
-        filled: Updates = {widgets[name]: gr.update(value=value) for name, value in known.items()}
+        filled: Updates = {widgets[name]: _update(value) for name, value in known.items()}
         return filled | {widgets["override_settings"]: gr.update(choices=texts, value=texts, visible=seen(texts))}

@@ -149,20 +149,23 @@ class Actions:
 
     def pasted(self, text: str) -> fields.Pasted:
         """An infotext, also of another program, as fields of the form."""
-        parsed = importing.parse(text)
+        heard: dict[str, Any] = dict(importing.parse(text))
+        for each in self.services.additions.heard.all():
+            each(text, heard)
+        parsed = {label: str(value) for label, value in heard.items() if isinstance(value, str | int | float)}
         found = fields.paste(
             parsed,
             registry=self.services.options.registry,
             current=self.services.options.snapshot(),
             catalog=self.catalog,
         )
-        added = self._added(parsed)
+        added = self._added(parsed, heard)
         return dataclasses.replace(found, values={**found.values, **added})
 
-    def _added(self, parsed: Mapping[str, str]) -> dict[str, Any]:
-        """What extensions read from an infotext."""
+    def _added(self, parsed: Mapping[str, str], heard: Mapping[str, Any]) -> dict[str, Any]:
+        """What extensions read from an infotext; heard: the same as they themselves left it."""
         tab: Name = "img2img" if self.tab.screen.kind == "img2img" else "txt2img"
-        values = scripts.pasted(parsed, tab, self.services)
+        values = scripts.pasted(parsed, tab, self.services) | scripts.spread(heard, tab, self.services)
         for each in self.services.additions.labels.all():
             if each.label in parsed:
                 with contextlib.suppress(ValueError):

@@ -95,6 +95,17 @@ def pasted(parsed: Mapping[str, str], tab: Tab, services: Services) -> dict[str,
     return fields
 
 
+def spread(heard: Mapping[str, Any], tab: Tab, services: Services) -> dict[str, Any]:
+    """What scripts with widgets of their own read from an infotext, as fields of the form."""
+    fields: dict[str, Any] = {}
+    rows: list[Script | AlwaysOn] = [*services.scripts.of(tab), *services.scripts.always_on(tab)]
+    for script in rows:
+        if script.pasting is not None:
+            found = script.pasting.spread(heard)
+            fields |= {f"{script.place}/#{number}": value for number, value in found.items()}
+    return fields
+
+
 def _built(values: Mapping[str, Any], script: Script | AlwaysOn) -> list[Any]:
     """The values of widgets that a script made itself, in their order."""
     start = f"{script.place}/#"

@@ -36,7 +36,11 @@ class EveryHook(scripts.Script):
                 change = gr.Dropdown(["nothing", "noise", "cond", "denoised", "guided", "picture"], label="Change")
             gr.Button("Not an input", visible=False, elem_id=self.elem_id("hidden"))
             ToolButton("x", tooltip="small")
-        self.infotext_fields = [(word, "Every word")]
+        self.infotext_fields = [
+            (word, "Every word"),
+            (enabled, lambda parsed: "Every word" in parsed),
+            (change, lambda parsed: gr.update(value="noise") if "Every change" in parsed else None),
+        ]
         self.paste_field_names = ["Every word"]
         return [enabled, word, change]
 
