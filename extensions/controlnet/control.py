@@ -27,7 +27,7 @@ from .maps import Pixels
 from .pictures import Map
 from .preprocessors import Preprocessor
 from .steering import Features, Reference, Residuals, Steer, Weights, Words
-from .units import HIRES, Unit
+from .units import HIRES, Unit, with_model
 
 BOTH, LOW, HIGH = HIRES
 
@@ -130,7 +130,9 @@ class Control:
             made = self._map(event, number, unit, way)
             latents = self._latents(event, made)
             return Ready(unit, Reference(model, latents, unit, second=second, seed=plan.seeds[0]), None)
-        net = self._cabinet.net(unit.model, model.placement, keep=plan.options["control_net_model_cache_size"])
+        net = self._cabinet.net(
+            with_model(unit).model, model.placement, keep=plan.options["control_net_model_cache_size"]
+        )
         unfit = fitting.obstacle(net, model)
         if unfit:
             self._remark(f"{unit.model} was left out: {unfit}")

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modules.core.errors import BadRequest
 from modules.plugins.api import Argument, ExtensionApi, Option, Panel
 
 from . import infotext, preprocessors, routes
-from .files import NONE, Files
-from .units import MOST, Unit, accepted
+from .files import Files
+from .units import MOST, Unit, accepted, with_model
 
 TITLE = "ControlNet"
 OPTIONS = (
@@ -96,6 +95,4 @@ def _check(values: Mapping[str, Any], files: Files) -> None:
         unit = Unit.read(value)
         if unit is None or preprocessors.find(unit.module).free:
             continue
-        if unit.model.strip().casefold() in ("", NONE.casefold()):
-            raise BadRequest("ControlNet: a unit is on and has no model. Choose one or switch it off.", field="model")
-        files.checked(unit.model)
+        files.checked(with_model(unit).model)

@@ -86,6 +86,13 @@ class Unit:
         return unit
 
 
+def with_model(unit: Unit) -> Unit:
+    """A unit whose preprocessor wants a network. Raises BadRequest where none is chosen."""
+    if unit.model.strip().casefold() in ("", "none"):
+        raise BadRequest("ControlNet: a unit is on and has no model. Choose one or switch it off.", field="model")
+    return unit
+
+
 def accepted(values: Sequence[Any], inputs: Inputs) -> list[Any]:
     """A request's `args` as a job keeps them. Flags that older callers sent first are left out. Raises BadRequest."""
     units = [value for value in values if not isinstance(value, bool)]
