@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from modules.settings import flag_kinds
+from modules.settings import flag_kinds, guest_flags
 from modules.settings.flag_kinds import PUBLISHED, absolute, folder, json_object, number, several, switch, text
 from modules.settings.version import VERSION
 
@@ -231,13 +231,19 @@ class Flags:
 
 
 def parse(arguments: Sequence[str]) -> Flags:
-    """The flags in these words (sys.argv without the program). A bad or unknown one: a message and SystemExit(2)."""
+    """The flags in these words (sys.argv without the program). A bad or unknown one: a message and SystemExit(2).
+
+    Flags that an extension's preload.py declares are left to it.
+    """
     about = "Easel, a Stable Diffusion web UI. COMMANDLINE_ARGS in the environment is added to the flags."
     name = flag_kinds.program_name()
     parser = flag_kinds.parser(Flags, program=name, about=about, version=f"Easel {VERSION}")
     namespace, rest = parser.parse_known_args(list(arguments))
     if rest:
-        parser.refuse(rest)
+        places = {ROOT, Path(getattr(namespace, "data_dir", ROOT))}
+        unknown = guest_flags.unclaimed(rest, [place / "extensions" for place in places])
+        if unknown:
+            parser.refuse(unknown)
     given: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in vars(namespace).items()
     }
