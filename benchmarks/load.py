@@ -8,8 +8,10 @@ Without --address it starts a server of its own with the tiny model, in a tempor
 - lost: requests without an answer, or jobs that did not end as done;
 - batches: how much faster all clients together were than the same requests one after the other (a ratio; above 1 is
   faster);
-- overhead: for one client, the time of a request minus the time that making the picture took (`seconds` of the job:
-  prompt to file), median and 95th part of 100, in milliseconds. It is HTTP, checks, queue, database and base64.
+- overhead: for one client that asks for one picture of 64x64 in one step, median and 95th part of 100 in milliseconds,
+  and how much of the request it is. "around": the time of the request minus the time that making the picture took
+  (`seconds` of the job: prompt to file); it is HTTP, JSON, checks, queue, database and base64. "beyond the model":
+  minus text encoder, sampling and VAE alone (`model_seconds`); it has also the plan, PNG, the file and its fsyncs.
 Exit code 1 when something is wrong or lost.
 """
 
@@ -120,9 +122,9 @@ def apart(one: dict[str, Any], other: dict[str, Any]) -> int:
     return int(abs(arrays[0] - arrays[1]).max()) if arrays[0].shape == arrays[1].shape else 255
 
 
-async def overheads(client: httpx.AsyncClient, count: int) -> list[float]:
-    """Milliseconds of a request beside the making of its picture."""
-    found = []
+async def overheads(client: httpx.AsyncClient, count: int) -> tuple[list[float], list[float], list[float]]:
+    """(whole requests, what is around the making of a picture, what is beyond the model) in milliseconds."""
+    times, around, beyond = list[float](), list[float](), list[float]()
     for number in range(count):
         id = f"overhead-{time.time_ns()}-{number}"
         body = {"prompt": "a cat", "seed": number, "steps": 1, "width": 64, "height": 64, "save_images": False}
@@ -130,8 +132,16 @@ async def overheads(client: httpx.AsyncClient, count: int) -> list[float]:
         await client.post("/sdapi/v1/txt2img", json=body | {"force_task_id": id})
         whole = time.perf_counter() - begun
         result = (await client.get(f"/easel/v1/jobs/{id}/result")).json()
-        found.append(1000 * (whole - result["seconds"]))
-    return found
+        times.append(1000 * whole)
+        around.append(1000 * (whole - result["seconds"]))
+        beyond.append(1000 * (whole - result["more"]["model_seconds"]))
+    return times, around, beyond
+
+
+def _told(name: str, part: list[float], whole: list[float]) -> str:
+    last = sorted(part)[int(0.95 * len(part)) - 1]
+    share = statistics.median(part) / statistics.median(whole)
+    return f"overhead {name}: median {statistics.median(part):.1f} ms, 95 of 100 below {last:.1f} ms, ratio {share:.3f}"
 
 
 async def measure(address: str, clients: int, rounds: int, loras: list[str]) -> int:
@@ -160,8 +170,9 @@ async def measure(address: str, clients: int, rounds: int, loras: list[str]) -> 
         lost += len(unfinished["jobs"])
         print(f"{clients} clients, {rounds} rounds: wrong {wrong}, lost {lost}, most levels apart {most}")
         print(f"batches: together {alone / statistics.median(times):.2f} times as fast as one after the other")
-        found = sorted(await overheads(client, 100))
-        print(f"overhead: median {statistics.median(found):.1f} ms, 95 of 100 below {found[94]:.1f} ms")
+        whole, around, beyond = await overheads(client, 100)
+        print(_told("around", around, whole))
+        print(_told("beyond the model", beyond, whole))
     return 1 if wrong or lost else 0
 
 

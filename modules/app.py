@@ -597,7 +597,12 @@ class App:
         return counting.room(text, TextPolicy.of(options), words, comments_too=comments_too)
 
     def _asgi(self) -> FastAPI:
-        asgi: FastAPI = FastAPIOffline(title="Easel", version=VERSION, description="A1111's REST interface.")
+        asgi: FastAPI = FastAPIOffline(
+            title="Easel",
+            version=VERSION,
+            description="A1111's REST interface.",
+            strict_content_type=False,  # a body without a type is JSON, as in A1111; the gate looks who sends it
+        )
         api.install(asgi, self.services)
         if self.flags.nowebui:
             return asgi

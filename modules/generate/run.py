@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -47,7 +48,8 @@ UNTILED = "This model has no convolutions that could see the opposite border: it
 
 
 def make(studio: Studio, request: Generation, options: Mapping[str, Any], control: Control, album: Album) -> JsonObject:
-    """Make the pictures of a request -> the job's result (pictures with path and infotext, info, comments).
+    """Make the pictures of a request -> the job's result (pictures with path and infotext, info, comments;
+    model_seconds: text encoders, sampling and VAE).
 
     Interrupted work keeps what is there. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile, EaselError.
     """
@@ -65,7 +67,7 @@ def _make(
         work = dataclasses.replace(work, notes=(*work.notes, UNTILED))
     control.text("")
     control.begin(batches=work.request.n_iter, steps=hires.steps(work))
-    thrift = Thrift(work)
+    thrift, modelled = Thrift(work), 0.0
     with torch.inference_mode(), hypertiled.cut(studio, work) as studio, token_merging.merged(studio, work) as studio:
         work, start = img2img.begun(studio, model, work, album.add_input)
         for batch in thrift.batches():
@@ -78,11 +80,13 @@ def _make(
                     album.take_over(number)
                 continue
             model = studio.model(work, others=work.models - 1)  # a refiner may have taken its place
+            begun = time.perf_counter()
             try:
                 work, made = _made(studio, model, work, batch, index, start, control, album)
             except RuntimeError as error:
                 thrift.again(batch, model, error)
                 continue
+            modelled += time.perf_counter() - begun
             for number, picture in zip(batch, made.decoded, strict=True):
                 kept(studio, work, start, number, picture, made.sample, album)
     work = dataclasses.replace(work, notes=(*work.notes, *model.vae.told(), *thrift.notes))
@@ -90,7 +94,7 @@ def _make(
     studio.moments.gathering.fire(gathering)
     result = album.close(work, gathering.more)
     studio.moments.finished.fire(moments.Finished(plan=work, result=result))
-    return result
+    return {**result, "model_seconds": modelled}
 
 
 class Made(NamedTuple):

@@ -141,7 +141,7 @@ class StableDiffusionProcessingImg2Img(Processing):
     inpainting_fill: Annotated[Whole, Field(ge=0, le=3)] = 0
     inpaint_full_res: bool = True
     inpaint_full_res_padding: Annotated[Whole, Field(ge=0, le=MAX_SIDE)] = 0
-    inpainting_mask_invert: Annotated[Whole, Field(ge=0, le=1)] = 0
+    inpainting_mask_invert: Annotated[int, Field(ge=0, le=1)] = 0  # some clients send true and false
     initial_noise_multiplier: Annotated[Real, Field(ge=0, le=10)] | None = None
     latent_mask: str | None = None
     include_init_images: bool = False

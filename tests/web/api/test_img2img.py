@@ -95,6 +95,13 @@ def test_bad_input_names_its_field(field: str, change: dict[str, Any], asking: T
     assert field in answer.text
 
 
+@pytest.mark.parametrize("sent", [True, False])
+def test_inverting_the_mask_may_be_said_in_words_of_json(sent: bool, world: World, client: TestClient) -> None:
+    body = {**SMALL, "init_images": [RED], "mask": RED, "inpainting_mask_invert": sent}
+    assert client.post(URL, json=body).status_code == 200
+    assert asked(world).inpainting_mask_invert == int(sent)
+
+
 def test_infotext_fills_in_what_is_not_given(world: World, client: TestClient) -> None:
     text = "a dog\nSteps: 7, Sampler: DDIM, CFG scale: 3, Seed: 11, Size: 128x64, Denoising strength: 0.3"
     assert client.post(URL, json={"init_images": [RED], "infotext": text, "steps": 4}).status_code == 200
