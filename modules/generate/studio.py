@@ -91,7 +91,11 @@ class Studio:
             eight_bits=storage.wanted(options, work.checkpoint.family),
         )
         model.vae.wider = vae.wider(options)
-        tile(model.unet, work.tiling)
-        attention.upcast(model.unet, options["upcast_attn"])
+        wanted = {name for name, on in (("tiling", work.tiling), ("upcast", options["upcast_attn"])) if on}
+        if wanted or model.wears:  # else its layers are as they were made, and need not be looked at
+            tile(model.unet, work.tiling)
+            attention.upcast(model.unet, options["upcast_attn"])
+        model.wears.clear()
+        model.wears.update(wanted)
         model.vae.seamless = work.tiling
         return model

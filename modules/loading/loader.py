@@ -40,7 +40,8 @@ class Model:
     """A loaded checkpoint: its parts, and the facts of its family that sampling needs.
 
     unet: the denoiser, of whatever kind; ask: how it is called; prediction: a key of `prediction.KINDS`; variant: what
-    further input channels make of it (`families.INPAINTING` …), "" = a plain model; rules: see `parts.Parts`.
+    further input channels make of it (`families.INPAINTING` …), "" = a plain model; rules: see `parts.Parts`;
+    wears: what the denoiser's layers were told to do otherwise than they were made (tiling, …).
     """
 
     checkpoint: Checkpoint
@@ -56,6 +57,7 @@ class Model:
     variant: str
     residency: Residency
     rules: tuple[Rule, ...] = ()
+    wears: set[str] = dataclasses.field(default_factory=set, compare=False)
 
     @property
     def network(self) -> Network:
