@@ -14,11 +14,11 @@ from tests.extensions.controlnet import nets
 from tests.studio import Bench
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def controlled(bench: Bench) -> Iterator[Bench]:
     """The bench; files lie in its models/ControlNet."""
     folder = bench.folder / "models" / "ControlNet"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     weights = nets.ldm()
     torch.save(weights, folder / "ldm-canny.pth")
     network = layouts.controlnet(weights, device.choose(use_cpu=["all"]))
@@ -39,7 +39,7 @@ def controlled(bench: Bench) -> Iterator[Bench]:
         yield bench
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def picture(controlled: Bench) -> str:
     """The name of a picture in the inputs: shapes on a slope of greys."""
     image = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
