@@ -100,7 +100,8 @@ def test_it_is_heard_with_its_event(ears: dict[str, Ear], name: str) -> None:
 @pytest.mark.parametrize("job", [TEXT, PICTURE])
 def test_they_come_in_the_order_in_which_they_are_written_down(ears: dict[str, Ear], job: str) -> None:
     first = list(dict.fromkeys(name for name, _ in ears[job].heard))
-    late = {"saving", "saved", "gathering", "finished", "mask_blending", "extra_noise"}  # of inpainting: blending is inside a call
+    # of inpainting: blending is inside a call
+    late = {"saving", "saved", "gathering", "finished", "mask_blending", "extra_noise"}
     order = [name for name in first if name not in late]
     assert order == [name for name in all_moments(Moments()) if name in order]
 
