@@ -246,8 +246,15 @@ class ExtensionApi:
 
     def route(self, router: APIRouter) -> None:
         """Routes of FastAPI. They stand behind the logins and checks of all others; below /easel/ behind --api-auth,
-        elsewhere behind --gradio-auth. EaselError becomes an answer with its words.
+        elsewhere behind --gradio-auth. EaselError becomes an answer with its words. Raises EaselError where its
+        manifest declares permissions and "routes" is not among them.
         """
+        allowed = self._extension.manifest.permissions
+        if allowed is not None and "routes" not in allowed:
+            raise EaselError(
+                f'{self.name} adds routes, and the permissions in its extension.toml do not have "routes": its author '
+                "must name it there."
+            )
         self._later(self._house.routes.add(router))
 
     def tab(self, id: str, title: str, build: Callable[[], object]) -> None:

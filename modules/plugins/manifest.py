@@ -20,7 +20,8 @@ TEXTS = ("name", "version", "description", "url")
 class Manifest:
     """name: "" = its folder's; requires: extensions that must be loaded before it; before, after: extensions that it is
     loaded before and after, if they are there; requirements: Python packages as pip takes them; permissions: what it
-    says it does beyond making pictures ("network", "files", "processes", …); builtin: it is part of Easel.
+    says it does beyond making pictures ("routes", "network", "files", …), None where it does not say;
+    builtin: it is part of Easel.
     """
 
     name: str = ""
@@ -31,7 +32,7 @@ class Manifest:
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
-    permissions: tuple[str, ...] = ()
+    permissions: tuple[str, ...] | None = None
     builtin: bool = False
 
 
@@ -57,7 +58,7 @@ def _of_toml(path: Path) -> Manifest:
         if key not in known:
             raise DamagedFile(f'{path}: nobody reads "{key}". Known: {", ".join(sorted(known))}.')
     said: dict[str, Any] = {key: _text(path, values, key) for key in TEXTS}
-    said |= {key: _list(path, values, key) for key in LISTS}
+    said |= {key: _list(path, values, key) for key in LISTS if key in values}
     return Manifest(**said, builtin=values.get("builtin") is True)
 
 

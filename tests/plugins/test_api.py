@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from modules.core.errors import DamagedFile
+from modules.core.errors import DamagedFile, EaselError
 from modules.generate.moments import NetworksApplied, Planned, Saved
 from modules.generate.scripts.axes import Axis
 from modules.loading import families
 from modules.plugins.api import ExtensionApi, Option, Sampler, Scheduler, Script, Step, Tag, flag, number
 from modules.plugins.extension import Extension
 from modules.plugins.house import House
+from modules.plugins.manifest import Manifest
 from modules.samplers import rows
 
 
@@ -244,3 +245,15 @@ def test_numbers_are_whole_where_their_steps_are() -> None:
     assert number("n", "N", 3, 0, 9, 1).kind == "int"
     assert number("n", "N", 3, 0, 9, 0.5).kind == "float"
     assert flag("f", "F").kind == "bool"
+
+
+@pytest.mark.parametrize(("declared", "works"), [(None, True), (("routes",), True), ((), False), (("network",), False)])
+def test_routes_need_their_permission_where_any_is_declared(
+    house: House, tmp_path: Path, declared: tuple[str, ...] | None, works: bool
+) -> None:
+    api = ExtensionApi(Extension(name="mine", folder=tmp_path, manifest=Manifest(permissions=declared)), house)
+    if works:
+        api.route(APIRouter())
+        return
+    with pytest.raises(EaselError, match=r'mine adds routes.*"routes"'):
+        api.route(APIRouter())

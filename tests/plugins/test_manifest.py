@@ -32,6 +32,13 @@ def test_toml(tmp_path: Path) -> None:
     )
 
 
+def test_no_permissions_are_something_else_than_an_empty_list(tmp_path: Path) -> None:
+    (tmp_path / "extension.toml").write_text('name = "One"\n')
+    assert read(tmp_path).permissions is None
+    (tmp_path / "extension.toml").write_text("permissions = []\n")
+    assert read(tmp_path).permissions == ()
+
+
 def test_a1111s_ini(tmp_path: Path) -> None:
     (tmp_path / "metadata.ini").write_text(
         "[Extension]\nName = Demo-Extension\nRequires = another, Third\n\n"

@@ -31,6 +31,8 @@ Every case below was asked of A1111 1.10.1 itself (CPU, float32, tiny models in 
 Easel on every test run. The number is the peak signal-to-noise ratio of Easel's picture against A1111's own PNG: 99 dB
 means equal to the last bit, 60 dB is what the tests demand. A1111 against itself with another attention kernel differs
 by up to 1 of 255 in a pixel. Infotexts are compared as text, all fields but `Version`.
+
+A1111's extensions, which were tried and what came of it: [a1111-extensions.md](a1111-extensions.md).
 """
 
 

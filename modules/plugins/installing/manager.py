@@ -192,7 +192,9 @@ class Manager:
             ready = self._ready(work, asked, git.newest(asked))
             plan = {} if skip else self._packages.plan(ready.requirements)
             if dry:
-                return _result(ready.name, packages=plan, commit=ready.entry.commit, installed=False)
+                return _result(
+                    ready.name, packages=plan, commit=ready.entry.commit, installed=False, folder=ready.folder
+                )
             trial_after = bool(plan)  # it may import what is not here yet
             if not trial_after:
                 trial.tried(ready.folder)
@@ -558,15 +560,30 @@ ACTS: dict[str, Callable[[Manager, JsonObject], JsonObject]] = {
 
 
 def _result(
-    name: str, *, words: Sequence[str] = (), packages: Any = None, commit: str = "", installed: bool = True
+    name: str,
+    *,
+    words: Sequence[str] = (),
+    packages: Any = None,
+    commit: str = "",
+    installed: bool = True,
+    folder: Path | None = None,
 ) -> JsonObject:
+    """folder: where its files lie before they are installed; the answer then has the permissions that it declares."""
+    declared = {} if folder is None else {"permissions": _permissions(folder)}
     return {
+        **declared,
         "name": name,
         "installed": installed,
         "commit": commit,
         "packages": dict(packages or {}),
         "words": [word for word in words if word],
     }
+
+
+def _permissions(folder: Path) -> list[str] | None:
+    """None: its manifest says nothing of them."""
+    said = manifest.read(folder).permissions
+    return None if said is None else list(said)
 
 
 def _place(entry: Entry | None) -> tuple[str, str, str, str] | None:

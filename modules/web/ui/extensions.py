@@ -85,7 +85,7 @@ def _shown(extension: Any) -> JsonObject:
         "name": extension.name,
         "title": manifest.name or extension.name,
         "version": manifest.version,
-        "description": manifest.description,
+        "description": " ".join(part for part in (manifest.description, _permissions(manifest)) if part),
         "builtin": extension.builtin,
         "own": extension.own,
         "state": extension.state,
@@ -95,6 +95,13 @@ def _shown(extension: Any) -> JsonObject:
         "branch": git.branch if git is not None else "",
         "commit": git.version if git is not None else "",
     }
+
+
+def _permissions(manifest: Any) -> str:
+    """What it declares to do beyond making pictures, in words; "" where it says nothing of that."""
+    if manifest.permissions is None:
+        return ""
+    return f"Permissions: {', '.join(manifest.permissions) or 'none'}."
 
 
 def build(services: Services) -> Any:

@@ -46,6 +46,7 @@ class Item(Schema):
     builtin: bool
     error: str
     traceback: str
+    permissions: list[str] | None = Field(None, description="What it declares to do; null: it says nothing of that")
     remote: str = ""
     branch: str = ""
     commit: str = ""
@@ -125,6 +126,13 @@ def routes(services: Services) -> APIRouter:
 def _item(each: KnownExtension) -> Item:
     git = each.repository()
     known = {"remote": LOGIN.sub("", git.remote), "branch": git.branch, "commit": git.commit} if git is not None else {}
+    said = each.manifest.permissions
     return Item(
-        name=each.name, state=each.state, builtin=each.builtin, error=each.error, traceback=each.traceback, **known
+        name=each.name,
+        state=each.state,
+        builtin=each.builtin,
+        error=each.error,
+        traceback=each.traceback,
+        permissions=None if said is None else list(said),
+        **known,
     )
