@@ -16,10 +16,13 @@ from tests.plugins.conftest import World
 ROOT = Path(__file__).parents[2]
 BUILT_IN = {
     "cfg_rescale",
+    "controlnet",
     "dynamic_thresholding",
     "freeu",
     "perturbed_attention",
+    "regional_prompting",
     "soft_inpainting",
+    "tiled_diffusion",
     "wildcards",
 }
 
