@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 BUILT_IN = {
     "cfg_rescale",
     "controlnet",
+    "controlnet",
     "dynamic_thresholding",
     "freeu",
     "perturbed_attention",
