@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.reference.cases import SHARED, SHIPPED, Case, comparable, psnr, read
-from tests.server.running import Server
+from tests.server.running import Server, pixels
 from tests.visitor import Visitor, expect, needs_chromium
 
 pytestmark = needs_chromium
@@ -70,3 +71,47 @@ def test_a_closed_tab_stops_nothing(visitor: Visitor, server: Server, chromium: 
         assert shown(later).size == (128, 64)
     finally:
         later.context.close()
+
+
+def test_a_dropped_picture_is_made_again(visitor: Visitor, case: Case, tmp_path: Path) -> None:
+    """What it takes is in its file."""
+    fill(visitor, case)
+    visitor.find("txt2img_generate").click()
+    expect(visitor.find("html_info_txt2img")).to_contain_text(f"Seed: {case.request['seed']},")
+    first = shown(visitor)
+    address = visitor.find("txt2img_gallery", "img").evaluate("image => image.src")
+    (tmp_path / "dropped.png").write_bytes(visitor.context.request.get(address).body())
+    visitor.ask("something else", steps=1, seed=5)
+    visitor.find("txt2img_generate").click()
+    expect(visitor.find("html_info_txt2img")).to_contain_text("Seed: 5,")
+    visitor.find("txt2img_prompt_image", "input[type=file]").set_input_files(tmp_path / "dropped.png")
+    expect(visitor.find("txt2img_prompt", "textarea")).to_have_value(case.request["prompt"])
+    visitor.find("txt2img_generate").click()
+    expect(visitor.find("html_info_txt2img")).to_contain_text(f"Seed: {case.request['seed']},")
+    assert pixels(shown(visitor)) == pixels(first)
+    assert visitor.complaints == []
+
+
+def test_a_plot_shows_its_grid(visitor: Visitor) -> None:
+    visitor.ask("a cat", steps=1)
+    visitor.find("txt2img_script_list", "input").click()
+    visitor.pick("X/Y/Z plot")
+    visitor.find("script_txt2img_xyz_plot_x_type", "input").click()
+    visitor.pick("Steps")
+    visitor.find("script_txt2img_xyz_plot_x_values", ":is(textarea, input)").fill("1,2")
+    visitor.find("txt2img_generate").click()
+    expect(visitor.find("html_info_txt2img")).to_contain_text("Script: X/Y/Z plot")
+    assert shown(visitor).width >= 2 * 64
+    assert visitor.complaints == []
+
+
+def test_a_setting_is_there_after_a_restart(chromium: Any, tmp_path: Path) -> None:
+    for value in ("42", None):
+        with Server(tmp_path) as server:
+            visitor = Visitor(chromium, f"http://127.0.0.1:{server.port}/")
+            visitor.tab("Settings")
+            if value is not None:
+                visitor.number("setting_jpeg_quality", 42)
+                expect(visitor.find("settings_result")).to_contain_text("Saved")
+            expect(visitor.find("setting_jpeg_quality", "input[type=number]")).to_have_value("42")
+            visitor.context.close()

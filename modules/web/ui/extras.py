@@ -17,7 +17,7 @@ from modules.core.errors import BadRequest, EaselError
 from modules.generate.extras import Extras
 from modules.generate.extras_jobs import Upload
 from modules.web.ui import elements, markup
-from modules.web.ui.form import QUIET, Updates, seen
+from modules.web.ui.form import QUIET, Updates
 from modules.web.ui.generation import make_screen
 from modules.web.ui.passes import switch
 from modules.web.ui.rows import Widgets
@@ -212,12 +212,12 @@ def upscale_rows(services: Services) -> Widgets:
             made["max_side_length"] = gr.Number(
                 0, precision=0, minimum=0, label="Max side length", elem_id="extras_upscale_max_side_length"
             )
-        with gr.Row(visible=seen(False)) as to:
+        with gr.Row(visible=False) as to:
             for side, elem_id in (("width", "extras_upscaling_resize_w"), ("height", "extras_upscaling_resize_h")):
                 made[f"upscale_to_{side}"] = gr.Slider(64, 8192, 512, step=8, label=side.capitalize(), elem_id=elem_id)
             made["upscale_crop"] = gr.Checkbox(True, label="Crop to fit", elem_id="extras_upscaling_crop")
     made["upscale_mode"].change(
-        lambda mode: (gr.update(visible=seen(mode == 0)), gr.update(visible=seen(mode == 1))),
+        lambda mode: (gr.update(visible=mode == 0), gr.update(visible=mode == 1)),
         [made["upscale_mode"]],
         [by, to],
         **QUIET,

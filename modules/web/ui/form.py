@@ -17,7 +17,10 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 def seen(shown: object) -> bool | str:
-    """What `visible` is to be: what is not shown keeps its element, since scripts of extensions look for it."""
+    """What `visible` is to be: what is not shown keeps its element, since scripts of extensions look for it.
+
+    Not for rows and columns: those Gradio would show.
+    """
     return True if shown else "hidden"
 
 

@@ -100,7 +100,7 @@ def modes() -> tuple[Widgets, dict[str, Any]]:
             opened.append(mode)
     with gr.Group(visible=seen(False), elem_id="inpaint_controls") as controls:
         form |= inpaint_rows()
-    with gr.Row(visible=seen(False)) as colour_row:
+    with gr.Group(visible=seen(False)) as colour_row:
         form["mask_transparency"] = gr.Slider(
             0, 100, 0, step=1, label="Mask transparency", elem_id="img2img_mask_alpha", min_width=200
         )

@@ -24,7 +24,7 @@ def switch(label: str, elem_id: str, *, open: bool = False) -> Iterator[gr.Check
     """A tick and what it opens; the caller fills that. The tick is what the form reads."""
     with gr.Column(elem_classes=["switch"]):
         tick = gr.Checkbox(open, label=label, elem_id=f"{elem_id}-checkbox")
-        with gr.Column(visible=seen(open), elem_id=elem_id, elem_classes=["switched"]) as content:
+        with gr.Group(visible=seen(open), elem_id=elem_id, elem_classes=["switched"]) as content:
             yield tick
     tick.change(lambda ticked: gr.update(visible=seen(ticked)), [tick], [content], **QUIET)
 
