@@ -21,8 +21,10 @@ from modules.training.painter import places
 from modules.training.painter.colours import COLOURS
 from modules.training.painter.things import THINGS
 
-SIDE = 64
+SIDE = 128
 """Pixels along a side of what the network sees."""
+PLACED = 12
+"""Channels that tell where."""
 KINDS, COLOUR_NAMES = tuple(THINGS), tuple(COLOURS)
 GROUNDS, TIMES, STYLES = tuple(places.GROUNDS), tuple(places.TIMES), tuple(places.STYLES)
 ANSWERS = {
@@ -34,24 +36,32 @@ NUMBERS = 3
 
 
 class Reader(nn.Module):
-    """uint8 pictures (n, H, W, 3) -> features and answers."""
+    """uint8 pictures (n, H, W, 3) -> features and answers.
 
-    def __init__(self, widths: Sequence[int] = (32, 64, 128, 192)) -> None:
+    What a thing is does not depend on where it is: the strongest and the mean answer of the last layer anywhere are
+    read for it, and beside them a few channels of every area, which tell where.
+    """
+
+    def __init__(self, widths: Sequence[int] = (32, 64, 96, 128)) -> None:
         super().__init__()
         self.widths = tuple(widths)
-        blocks, before = [], 3
-        for width in widths:
+        first, *others = self.widths
+        blocks, before = [_block(3, first, stride=2)], first
+        for width in others:
             blocks += [_block(before, width, stride=2), _block(width, width, stride=1)]
             before = width
         self.trunk = nn.Sequential(*blocks)
+        self.places = nn.Conv2d(before, PLACED, 1)
         cells = (SIDE >> len(self.widths)) ** 2
-        self.mixing = nn.Sequential(nn.Linear(before * cells, 256), nn.SiLU())
+        self.mixing = nn.Sequential(nn.Linear(2 * before + PLACED * cells, 256), nn.SiLU())
         self.heads = nn.ModuleDict({name: nn.Linear(256, len(choices)) for name, choices in ANSWERS.items()})
         self.numbers = nn.Linear(256, NUMBERS)
 
     def features(self, pictures: Tensor) -> Tensor:
         """(n, 256): what the answers are read from."""
-        mixed: Tensor = self.mixing(self.trunk(seen(pictures)).flatten(1))
+        found = self.trunk(seen(pictures))
+        told = [found.amax((2, 3)), found.mean((2, 3)), self.places(found).flatten(1)]
+        mixed: Tensor = self.mixing(torch.cat(told, dim=1))
         return mixed
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
@@ -104,7 +114,7 @@ def seen(pictures: Tensor) -> Tensor:
 
 def _block(before: int, after: int, *, stride: int) -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(before, after, 3, stride=stride, padding=1), nn.GroupNorm(min(8, after), after), nn.SiLU()
+        nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.SiLU()
     )
 
 
@@ -113,7 +123,8 @@ def save(reader: Reader, path: Path, notes: dict[str, str]) -> None:
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {name: each.detach().half().contiguous() for name, each in reader.state_dict().items()}
+    state = reader.state_dict()
+    tensors = {name: (each.half() if each.is_floating_point() else each).contiguous() for name, each in state.items()}
     save_file(tensors, path, {"widths": ",".join(map(str, reader.widths)), **notes})
 
 
@@ -126,7 +137,7 @@ def load(path: Path) -> Reader:
     try:
         with safe_open(path, framework="pt") as file:
             reader = Reader(tuple(map(int, file.metadata()["widths"].split(","))))
-            reader.load_state_dict({name: file.get_tensor(name).float() for name in file.keys()})  # noqa: SIM118
+            reader.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DamagedFile(f"{path.name}: not a reader of this painter ({error}).") from error
     return reader.eval().requires_grad_(False)

@@ -26,7 +26,7 @@ FIRST = 1 << 40
 """Seeds from here on belong to evaluation: training pictures have smaller ones."""
 TESTED = 1 << 41
 """Seeds from here on are for testing the reader itself."""
-STAGE = Stage(steps=4000, batch=64, rate=1e-3, warmup=100, floor=0.01, ema=0.995)
+STAGE = Stage(steps=2500, batch=64, rate=3e-3, warmup=100, floor=0.01, ema=0.99)
 
 
 def scene_of(seed: int) -> Scene:
@@ -69,7 +69,7 @@ class ReaderTask:
         chosen = indices(len(self._pictures), step, self._batch, self._seed)
         pictures = self._pictures.take(chosen).float()
         numbers = self._numbers[chosen].clone()
-        shifts = torch.randint(-2, 3, (2,), generator=generator)
+        shifts = torch.randint(-4, 5, (2,), generator=generator)
         pictures = torch.roll(pictures, tuple(shifts.tolist()), dims=(1, 2))
         numbers[:, 0] += shifts[1] / SIDE
         numbers[:, 1] += shifts[0] / SIDE
@@ -106,7 +106,7 @@ def truths(scenes: list[Scene]) -> tuple[Tensor, Tensor]:
 def teach(folder: Path, *, pictures: int, stage: Stage, device: torch.device, pace: Pace, seed: int = 7) -> Reader:
     """Paint lessons, train, and return the reader with averaged weights. Goes on where it stopped."""
     lessons = Lessons(pictures)
-    paint(lessons, folder / "data", size=SIDE, shard=8192, workers=2 if pictures > 8192 else 1)
+    paint(lessons, folder / "data", size=SIDE, shard=4096, workers=2 if pictures > 4096 else 1)
     torch.manual_seed(seed)
     reader = Reader()
     task = ReaderTask(reader, Shards(folder / "data", PICTURES), lessons, batch=stage.batch, seed=seed)
