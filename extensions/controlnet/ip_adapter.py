@@ -154,6 +154,6 @@ def _attended(seen: Tensor, latents: Tensor, own: Mapping[str, Tensor], name: st
     both = functional.linear(torch.cat([seen, latents], dim=1), own[f"{name}.to_kv.weight"])
     heads = max(1, query.shape[-1] // WIDTH)
     parts = (query, *both.chunk(2, dim=-1))
-    shaped = (each.reshape(*each.shape[:2], heads, -1).transpose(1, 2) for each in parts)
-    answer = functional.scaled_dot_product_attention(*shaped).transpose(1, 2).flatten(-2)
+    asked, keys, values = (each.reshape(*each.shape[:2], heads, -1).transpose(1, 2) for each in parts)
+    answer = functional.scaled_dot_product_attention(asked, keys, values).transpose(1, 2).flatten(-2)
     return functional.linear(answer, own[f"{name}.to_out.weight"])

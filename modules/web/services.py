@@ -111,6 +111,13 @@ class KnownRepository(Protocol):
     def date(self) -> int: ...
 
 
+class KnownManifest(Protocol):
+    """What an extension says of itself. permissions: what it needs, None where it says nothing."""
+
+    @property
+    def permissions(self) -> Sequence[str] | None: ...
+
+
 class KnownExtension(Protocol):
     """An extension as lists show it. state: "loaded", "disabled", "failed" or "found"; error: why, in one line."""
 
@@ -126,6 +133,8 @@ class KnownExtension(Protocol):
     def error(self) -> str: ...
     @property
     def traceback(self) -> str: ...
+    @property
+    def manifest(self) -> KnownManifest: ...
     def repository(self) -> KnownRepository | None: ...
 
 

@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[2]
 BUILT_IN = {
     "cfg_rescale",
     "controlnet",
-    "controlnet",
     "dynamic_thresholding",
     "freeu",
     "perturbed_attention",

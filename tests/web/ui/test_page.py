@@ -23,6 +23,7 @@ from modules.settings.flags import Flags
 from modules.web import security
 from modules.web.ui import checkpoints, generation, markup, page, png_info, settings, theme, txt2img
 from modules.web.ui.results import Result
+from modules.web.ui.settings import Board
 from tests.web.ui.fakes import FakeCheckpoint, World
 
 MakeWorld = Callable[..., World]
@@ -46,9 +47,9 @@ class Made:
         return {widget: values.get(name, widget.value) for name, widget in widgets.items()}
 
     @property
-    def board(self) -> settings.Board:
+    def board(self) -> Board:
         """What the Settings tab's script asks."""
-        return settings.Board(services=self.world.services, quick=self.settings.tab.quick)
+        return Board(services=self.world.services, quick=self.settings.tab.quick)
 
 
 def made(world: World) -> Made:
