@@ -112,6 +112,8 @@
         }
     }
     onUiUpdate((records) => (records || []).forEach((record) => record.addedNodes.forEach((node) => hint(node))));
+    // Gradio names the empty place of a gallery, which needs a role to have a name
+    onUiUpdate(() => document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((place) => place.setAttribute("role", "img")));
     easelOnForm(() => hint(document));
 
     // ---- light and dark
