@@ -135,7 +135,7 @@ class VaeTask:
 class PolishTask:
     """Let the decoder alone paint the pictures again from cached latents: sharper, and no latent changes.
 
-    Half the work of a step of `VaeTask`, since nothing is encoded. The latents are a little off (`JITTER`), as those
+    Nothing is encoded, so a step costs less than one of `VaeTask`. The latents are a little off (`JITTER`), as those
     that a UNet makes are.
     """
 
