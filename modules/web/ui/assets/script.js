@@ -166,6 +166,10 @@ function easelMenu(place, entries) {
             easelNow("loaded");
             return;
         }
+        if (Array.from(gradioApp().querySelectorAll(".overflow-dropdown")).some((menu) => menu.offsetParent)) {
+            window.setTimeout(makeTabs, 500); // somebody chooses a tab: a click elsewhere would close the menu
+            return;
+        }
         made.add(next);
         const open = next.parentElement.querySelector('button[role="tab"][aria-selected="true"]');
         if (open) {
