@@ -38,6 +38,7 @@ def there(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[t
         network(made.services.paths.data / "Lora" / f"{name}.safetensors")
     with serving(made) as address:
         visitor = Visitor(chromium, address, color_scheme="light")
+        visitor.page.evaluate("new Promise(done => onUiLoaded(() => done()))")
         yield made, visitor
         visitor.context.close()
     made.close()
@@ -47,6 +48,7 @@ def there(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[t
 def without_complaint(there: tuple[World, Visitor]) -> Iterator[None]:
     visitor = there[1]
     visitor.complaints.clear()
+    visitor.tab("txt2img")  # wherever the test before went: each can be run alone
     yield
     assert [each for each in visitor.complaints if not LEFT.search(each)] == []
     assert visitor.foreign == []
@@ -191,6 +193,7 @@ def test_mask_and_picture_are_uploaded(there: tuple[World, Visitor], tmp_path: P
     made, visitor = there
     Image.linear_gradient("L").resize((64, 64)).save(tmp_path / "base.png")
     Image.new("L", (64, 64), 255).save(tmp_path / "mask.png")
+    visitor.tab("img2img")
     visitor.find("img2img_inpaint_upload_tab-button").click()
     visitor.find("img_inpaint_base", "input[type=file]").set_input_files(tmp_path / "base.png")
     visitor.find("img_inpaint_mask", "input[type=file]").set_input_files(tmp_path / "mask.png")
@@ -204,9 +207,10 @@ def test_mask_and_picture_are_uploaded(there: tuple[World, Visitor], tmp_path: P
 
 def test_history_is_searched_and_the_trash_emptied(there: tuple[World, Visitor]) -> None:
     _, visitor = there
+    make(visitor, "thrown away")
     visitor.tab("History")
     tiles = visitor.page.locator("#history_grid .easel-tile")
-    visitor.find("history_search").fill("outside")
+    visitor.find("history_search").fill("thrown away")
     expect(tiles).to_have_count(1)
     visitor.page.locator(".easel-choose").first.check()
     visitor.page.get_by_role("button", name="Move to the trash").first.click()
@@ -236,6 +240,7 @@ def test_settings_come_over_from_a1111(there: tuple[World, Visitor], tmp_path: P
     made, visitor = there
     (tmp_path / "webui.py").touch()
     (tmp_path / "config.json").write_text(json.dumps({"jpeg_quality": 55}))
+    visitor.tab("Settings")
     visitor.find("import_folder", ":is(textarea, input)").fill(str(tmp_path))
     visitor.find("import_look").click()
     expect(visitor.find("import_shown")).to_contain_text("1 settings")
