@@ -207,6 +207,7 @@ def test_mask_and_picture_are_uploaded(there: tuple[World, Visitor], tmp_path: P
 
 def test_history_is_searched_and_the_trash_emptied(there: tuple[World, Visitor]) -> None:
     _, visitor = there
+    make(visitor, "stays there")  # so that a single tile means that the search was done
     make(visitor, "thrown away")
     visitor.tab("History")
     tiles = visitor.page.locator("#history_grid .easel-tile")
