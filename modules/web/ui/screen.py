@@ -172,7 +172,10 @@ class Screen:
         }
 
     def summary(self, jobs: Sequence[str], notes: Sequence[str]) -> Updates:
-        """The pictures of several jobs together, as many as the options want to see, and what is to be said."""
+        """The pictures of several jobs together, as many as the options want to see, and what is to be said.
+
+        The buttons come along: two answers in a row may reach the page as one, and the last one counts.
+        """
         options = self.services.options.snapshot()
         whole, words = Result(), [markup.note(note) for note in notes]
         for id in jobs:
@@ -181,7 +184,7 @@ class Screen:
             if job.state == "failed":
                 words.append(markup.error(job.error or "A job failed without a message."))
         shown = Result() if options["do_not_show_images"] else whole.first(options["img2img_batch_show_results_limit"])
-        return {
+        return self.rest() | {
             self.result: shown,
             self.selected: 0,
             self.panel.gallery: gr.update(value=[str(path) for path in shown.paths], selected_index=None),
