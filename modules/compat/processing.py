@@ -110,7 +110,7 @@ class StableDiffusionProcessing:
         self.extra_network_data: Any = None
         self.iteration = 0
         self.batch_index = 0
-        self.user = None
+        self.user: str | None = None
         self.is_api = False
         self.sd_model_name = self.sd_model_hash = self.sd_vae_name = self.sd_vae_hash = None
         self._request: Generation | None = None
@@ -326,6 +326,7 @@ def of_request(room: Room, request: Generation) -> StableDiffusionProcessing:
     fields = {field.name for field in dataclasses.fields(request)} & known - set(_PICTURES) - _OWN
     p = kind(**{name: _shown(getattr(request, name)) for name in fields})
     p._request = request
+    p.user = request.user or None
     for field, attribute in _PICTURES.items():
         if hasattr(request, field):
             setattr(p, attribute, _opened(room, p, getattr(request, field), field))

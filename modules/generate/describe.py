@@ -52,6 +52,7 @@ def text_of(plan: Plan, index: int, extra: Mapping[str, Any]) -> str:
         "Tiling": True if plan.tiling else None,
         **given,
         "Version": f"Easel {plan.version}" if options["add_version_to_infotext"] else None,
+        "User": request.user or None if options["add_user_name_to_info"] else None,
     }
     return infotext.write(prompt, negative_prompt, fields)
 

@@ -16,7 +16,8 @@ class Generation:
 
     steps 1..10000; width, height in pixels, multiples of 8, 64..; cfg_scale >= 1 usual; seed and subseed -1 = random;
     subseed_strength 0..1; batch_size pictures at once, n_iter times. tiling: opposite edges fit together.
-    refiner_checkpoint takes over when refiner_switch_at (0..1) of sampling is done. extension_args: name of an
+    refiner_checkpoint takes over when refiner_switch_at (0..1) of sampling is done. user: who asked on a page with
+    logins ("" for everybody else). extension_args: name of an
     always-on script in lower case -> its arguments in order, as they came under `alwayson_scripts`.
     """
 
@@ -51,6 +52,7 @@ class Generation:
     s_noise: float | None = None
     do_not_save_samples: bool = False
     do_not_save_grid: bool = False
+    user: str = ""
     override_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     extension_args: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -13,6 +13,7 @@ from modules.core.errors import BadRequest, EaselError, NotFound
 from modules.core.types import JsonObject
 from modules.generate import moments as events
 from modules.generate.request import Txt2Img
+from modules.prompts import infotext
 from tests.studio import Bench, Silent
 
 SMALL: dict[str, Any] = {"prompt": "a cat", "steps": 3, "width": 64, "height": 64, "seed": 5}
@@ -68,6 +69,16 @@ def test_sizes_are_cut_to_multiples_of_eight(bench: Bench) -> None:
     result = bench.make(Txt2Img(**{**SMALL, "width": 71, "height": 66}))
     assert Image.open(result["pictures"][0]["path"]).size == (64, 64)
     assert "Size: 64x64" in result["info"]["infotexts"][0]
+
+
+def test_who_asked_is_told_where_the_option_says_so(bench: Bench) -> None:
+    asked = {**SMALL, "steps": 1}
+    for user, on, told in (("ada, of B", True, "ada, of B"), ("ada, of B", False, None), ("", True, None)):
+        text = bench.make(Txt2Img(**asked, user=user), add_user_name_to_info=on)["info"]["infotexts"][0]
+        assert infotext.parse(text).get("User") == told
+    assert bench.make(Txt2Img(**asked, user="ada"), add_user_name_to_info=True)["info"]["infotexts"][0].endswith(
+        "Version: Easel test, User: ada"
+    )
 
 
 def test_random_seeds_are_real_and_told(bench: Bench) -> None:

@@ -190,6 +190,7 @@ def shared(values: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
         "height": whole(values, "height"),
         "refiner_checkpoint": _named(values["refiner_checkpoint"]) if refined else None,
         "refiner_switch_at": number(values, "refiner_switch_at") if refined else None,
+        "user": values.get("user") or "",
         "override_settings": overrides_of(values["override_settings"] or (), registry),
     }
 

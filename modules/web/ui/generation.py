@@ -101,10 +101,12 @@ class Actions:
     catalog: Catalog
     tab: Tab
 
-    async def generate(self, data: Mapping[Any, Any]) -> AsyncIterator[Updates]:
-        """Queue what the form says and follow it; what is wrong with the form is said in the log."""
+    async def generate(self, data: Mapping[Any, Any], visit: gr.Request | None = None) -> AsyncIterator[Updates]:
+        """Queue what the form says and follow it; what is wrong with the form is said in the log. visit: Gradio puts it
+        in, for the name of who is logged in.
+        """
         try:
-            submitted = await asyncio.to_thread(self.tab.submit, self.tab.form.read(data))
+            submitted = await asyncio.to_thread(self.tab.submit, self._asked(data, visit))
         except EaselError as error:
             yield {self.tab.screen.panel.log: markup.error(str(error))}
             return
@@ -114,18 +116,22 @@ class Actions:
         if len(submitted.jobs) != 1 or submitted.notes:
             yield await asyncio.to_thread(self.tab.screen.summary, submitted.jobs, submitted.notes)
 
-    async def upscale(self, data: Mapping[Any, Any]) -> AsyncIterator[Updates]:
+    def _asked(self, data: Mapping[Any, Any], visit: gr.Request | None) -> dict[str, Any]:
+        """The form's values, and who gave them."""
+        return self.tab.form.read(data) | {"user": visit.username if visit else None}
+
+    async def upscale(self, data: Mapping[Any, Any], visit: gr.Request | None = None) -> AsyncIterator[Updates]:
         """Hires fix of the shown picture, as the form's second pass says, with the picture's own prompts and seed."""
         screen = self.tab.screen
         try:
-            job_id = await asyncio.to_thread(self._enlarged, data)
+            job_id = await asyncio.to_thread(self._enlarged, data, visit)
         except EaselError as error:
             yield {screen.panel.log: markup.error(str(error))}
             return
         async for updates in screen.show(job_id):
             yield updates
 
-    def _enlarged(self, data: Mapping[Any, Any]) -> str:
+    def _enlarged(self, data: Mapping[Any, Any], visit: gr.Request | None) -> str:
         """Queue it -> job id. Raises BadRequest where no picture is shown."""
         screen, inputs = self.tab.screen, self.services.inputs
         result, selected = data[screen.result], data[screen.selected]
@@ -134,7 +140,7 @@ class Actions:
         place = min(selected, len(result.paths) - 1)
         own = self.pasted(result.infotext(place)).values
         kept = {name: value for name, value in own.items() if name in fields.PICTURE_FIELDS}
-        values = self.tab.form.read(data) | kept | {"enable_hr": True, "seed": result.seed(place)}
+        values = self._asked(data, visit) | kept | {"enable_hr": True, "seed": result.seed(place)}
         picture = inputs.add(result.paths[place].read_bytes(), field="firstpass_image")
         width, height = inputs.open(picture, field="firstpass_image").size
         request = dataclasses.replace(

@@ -14,6 +14,7 @@ import gradio as gr
 import httpx
 import pytest
 from fastapi import FastAPI
+from gradio.helpers import special_args
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -97,6 +98,15 @@ def test_generate_asks_for_what_the_form_says_and_shows_what_comes(make_world: M
     assert "Seed: 7" in last[panel.info]
     assert "Painted &lt;b&gt;by hand" in last[panel.log]
     assert "Time taken" in last[panel.log]
+
+
+def test_who_is_logged_in_is_part_of_what_is_asked(make_world: MakeWorld) -> None:
+    one = made(make_world())
+    for name in ("ada", None):
+        visit = gr.Request(username=name)
+        given = special_args(one.actions.generate, [one.form(prompt="a cat")], visit)[0]  # as Gradio calls it
+        collected(one.actions.generate(*given))
+    assert [request.user for request in one.world.requests] == ["ada", ""]
 
 
 def test_the_shown_picture_is_enlarged_with_its_own_words(make_world: MakeWorld) -> None:
