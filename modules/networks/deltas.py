@@ -51,18 +51,18 @@ class Matrices:
         return result
 
 
-class HalfMatrices(Matrices):
-    """Of a kind that A1111 works out in the file's own precision: the whole weight is rounded to it on the way.
+HALVES = ({torch.float16}, {torch.bfloat16})
 
-    Only float16 is followed; rounding weights to bfloat16, as A1111 would, costs more than it is worth.
-    """
+
+class HalfMatrices(Matrices):
+    """Of a kind that A1111 works out in the file's own precision: the whole weight is rounded to it on the way."""
 
     @property
     def precision(self) -> torch.dtype:
-        """float16 if all matrices are float16."""
+        """float16 or bfloat16 if all matrices are."""
         values = (getattr(self, field.name) for field in dataclasses.fields(self))  # type: ignore[arg-type]
         formats = {value.dtype for value in values if isinstance(value, Tensor)}
-        return torch.float16 if formats == {torch.float16} else torch.float32
+        return formats.pop() if formats in HALVES else torch.float32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,6 +153,16 @@ class Difference(HalfMatrices):
 
     def delta(self, weight: Tensor) -> Tensor:
         return self.difference.reshape(weight.shape) * self.scale
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bias(Matrices):
+    """What is added to a layer's bias, as it is; this is never rounded to the file's precision."""
+
+    difference: Tensor
+
+    def delta(self, weight: Tensor) -> Tensor:
+        return self.difference.reshape(weight.shape)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -340,6 +350,6 @@ def parted(whole: Delta, cut: Callable[[Tensor], Sequence[Tensor]], rows: Sequen
         if len(whole.up) != sum(rows):
             raise ValueError(f"a change of {len(whole.up)} rows for {sum(rows)}")
         return [dataclasses.replace(whole, up=up) for up in cut(whole.up)]
-    if not isinstance(whole, LoRA | LoHa | LoKr | Difference):
+    if not isinstance(whole, LoRA | LoHa | LoKr | Difference | Bias):
         raise ValueError(f"networks of the kind {type(whole).__name__} cannot be parted among {len(rows)} layers")
     return [Part(inner=whole, cut=cut, index=index, rows=sum(rows)) for index in range(len(rows))]

@@ -19,6 +19,7 @@ from modules.networks.deltas import (
     BOFT,
     IA3,
     OFT,
+    Bias,
     Delta,
     Difference,
     DoRA,
@@ -119,7 +120,7 @@ def _made(parts: Parts) -> tuple[Delta | None, Delta | None]:
     make = next((make for required, make in KINDS if all(part in parts for part in required)), None)
     if make is None and bias is None:
         raise ValueError(f"unknown kind of network with {', '.join(sorted(parts))}")
-    shift = None if bias is None else Difference(difference=bias)
+    shift = None if bias is None else Bias(difference=bias)
     if make is None:
         return None, shift
     weight = make(parts)

@@ -6,7 +6,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from modules.networks.deltas import BOFT, IA3, OFT, Delta, Difference, DoRA, GLoRA, LoHa, LoKr, LoRA, Shifted, cayley
+from modules.networks.deltas import (
+    BOFT,
+    IA3,
+    OFT,
+    Bias,
+    Delta,
+    Difference,
+    DoRA,
+    GLoRA,
+    LoHa,
+    LoKr,
+    LoRA,
+    Shifted,
+    cayley,
+)
+from modules.networks.worn import total
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -150,6 +165,18 @@ def test_matrices_that_do_not_fit_are_an_error() -> None:
 def test_half_files_are_worked_out_in_half_where_a1111_does() -> None:
     half, wide = random(6, 8).half(), random(6, 8)
     assert Difference(difference=half).precision == torch.float16
-    assert Difference(difference=wide).precision == Difference(difference=half.bfloat16()).precision == torch.float32
+    assert Difference(difference=half.bfloat16()).precision == torch.bfloat16
+    assert Difference(difference=wide).precision == Bias(difference=half).precision == torch.float32
     assert LoRA(up=half, down=half).precision == torch.float32
     assert DoRA(inner=Difference(difference=half), magnitude=wide).precision == torch.float16
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_half_file_rounds_the_whole_weight_as_a1111_does(dtype: torch.dtype) -> None:
+    """A1111: weight.to(file's) + delta * scale * strength, every step rounded, and then back."""
+    w1, w2 = random(2, 2).to(dtype), random(3, 4).to(dtype)
+    lokr = LoKr(w1=w1, w2=w2, scale=0.3)
+    expected = LINEAR.to(dtype) + torch.kron(w1, w2) * 0.3 * 0.7
+    assert torch.equal(total(LINEAR, [(0.7, lokr)]), expected.float())
+    shift = random(6, seed=3).to(dtype)
+    assert torch.equal(total(LINEAR[:, 0], [(1.0, Bias(difference=shift))]), LINEAR[:, 0] + shift)
