@@ -49,6 +49,7 @@ from modules.jobs.queue import Queue
 from modules.jobs.tally import Tally
 from modules.jobs.together import Together
 from modules.jobs.trash import Trash
+from modules.jobs.unfinished import Unfinished
 from modules.jobs.webhooks import Webhooks
 from modules.jobs.worker import Runner
 from modules.loading.describers import Describers
@@ -165,13 +166,13 @@ class App:
         }
         runners = {**self.desk.runners(), **work}
         tidied = {kind: self._tidied(runner) for kind, runner in runners.items()}
-        self.tally = Tally()
+        self.tally, self.unfinished = Tally(), Unfinished(self.paths.unfinished)
         self.queue = Queue(
             self.store,
             tidied,
             on_pruned=self._forget,
             together={"txt2img": Together(run=self.desk.run_together, room=self.desk.room)},
-            on_ended=(self.tally.add, lambda job: Cells(self.store).drop(job.id)),
+            on_ended=(self.tally.add, lambda job: Cells(self.store).drop(job.id), self.unfinished.drop),
             on_change=lambda: self.webhooks.wake(),
         )
         self.webhooks = Sender(
@@ -199,6 +200,7 @@ class App:
         self._choose_checkpoint()
         self._resting = False
         self.queue.start()
+        self.unfinished.tidy(self.queue)
         self.webhooks.start()
 
     def stop(self) -> None:
@@ -349,6 +351,7 @@ class App:
             results=self.paths.results,
             record=self._record,
             cells=Cells(self.store),
+            unfinished=self.paths.unfinished,
         )
 
     def _script_desk(self) -> ScriptDesk:
@@ -365,6 +368,7 @@ class App:
             data=self.paths.data,
             results=self.paths.results,
             record=self._record,
+            unfinished=self.paths.unfinished,
         )
 
     def _extras_desk(self) -> ExtrasDesk:

@@ -30,7 +30,8 @@ class Paths:
     root: the repository; data: what the user's runs write (the same folder unless --data-dir is given); extensions:
     the user's, shipped_extensions: the repository's own (the same folder unless --data-dir is given); styles: files
     of prompt styles, the first is the one written to; upscalers, faces: by the name of their folder below models;
-    results: pictures that a job made without saving them; inputs: pictures that jobs start from.
+    results: pictures that a job made without saving them; inputs: pictures that jobs start from; unfinished: how far
+    sampling is.
     """
 
     root: Path
@@ -53,6 +54,7 @@ class Paths:
     database: Path
     results: Path
     inputs: Path
+    unfinished: Path
 
     @classmethod
     def make(
@@ -105,6 +107,7 @@ class Paths:
             database=data / "easel.sqlite",
             results=data / "cache" / "results",
             inputs=data / "cache" / "inputs",
+            unfinished=data / "cache" / "unfinished",
         )
 
     def ensure(self) -> None:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 class Desk:
     """What the work needs from the rest of the house. studio: what makes pictures, asked for when a job runs; data: the
     folder of outputs; results: the folder in which each job has one of its own; record: told of kept pictures (job id,
-    picture, model's name); cells: remembers what jobs have finished, over the death of the process.
+    picture, model's name); cells: remembers what jobs have finished, over the death of the process; unfinished: a
+    folder for how far their sampling is.
     """
 
     options: Options
@@ -48,6 +49,7 @@ class Desk:
     results: Path
     record: Callable[[str, Kept, str], None]
     cells: Cells | None = None
+    unfinished: Path | None = None
 
     def check(self, request: Generation, settings: Snapshot) -> Plan:
         """The plan of a request. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile."""
@@ -85,6 +87,8 @@ class Desk:
 
         control.text("Starting")
         studio = self.studio()
+        if self.unfinished is not None:
+            studio = dataclasses.replace(studio, unfinished=self.unfinished / control.job_id)
         settings, album = self._settings(job), self._album(studio, control.job_id)
         started = time.perf_counter()
         try:

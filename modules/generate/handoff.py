@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from modules.core.hooks import Moment
 from modules.core.process import TrainedLevels
 from modules.generate import levels, refiner
 from modules.generate.guidance import GuidedDenoiser, Program
@@ -31,14 +30,14 @@ class Relay:
         work: Plan,
         trained: TrainedLevels,
         take: Callable[[], tuple[Model, Program]] | None,
-        heard: Moment[NetworkCalled],
+        studio: Studio,
     ) -> None:
         self.model = model
         self._guided = guided
         self._work = work
         self._trained = trained
         self._take = take
-        self._heard = heard
+        self._studio = studio
         if work.options["refiner_switch_by_sample_steps"]:
             guided.notes["Refiner switch by sampling steps"] = True
 
@@ -56,7 +55,7 @@ class Relay:
         if self._take is not None and wanted is not None and self._share(sigma) >= (wanted.switch_at or 0.0):
             (self.model, program), self._take = self._take(), None
             trained = levels.trained(self._work, self.model.levels)
-            self._guided.hand_over(predicting(self.model, self._work, trained, self._heard), program)
+            self._guided.hand_over(predicting(self.model, self._work, trained, self._studio), program)
             self._guided.notes |= wanted.facts(self.model.checkpoint)
         return self._guided(x, sigma)
 
@@ -67,10 +66,15 @@ class Relay:
         return refiner.done(sigma, self._trained)
 
 
-def predicting(model: Model, work: Plan, trained: TrainedLevels, heard: Moment[NetworkCalled]) -> Predict:
-    """A model as the plan's sampler asks it; `heard` is told of every call of its network."""
+def predicting(model: Model, work: Plan, trained: TrainedLevels, studio: Studio) -> Predict:
+    """A model as the plan's sampler asks it, with what the studio puts around its network; `network_called` is told of
+    every call.
+    """
+    heard = studio.moments.network_called
 
     def around(network: Network) -> Network:
+        network = studio.record.around(network)
+
         def call(x: Tensor, time: Tensor, given: Given) -> Tensor:
             if not heard:
                 return network(x, time, given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from modules.generate import (
     plan,
     previews,
     program,
+    recall,
     restoring,
     sampling,
     token_merging,
@@ -81,14 +83,16 @@ def _make(
                 continue
             model = studio.model(work, others=work.models - 1)  # a refiner may have taken its place
             begun = time.perf_counter()
-            try:
-                work, made = _made(studio, model, work, batch, index, start, control, album)
-            except RuntimeError as error:
-                thrift.again(batch, model, error)
-                continue
-            modelled += time.perf_counter() - begun
-            for number, picture in zip(batch, made.decoded, strict=True):
-                kept(studio, work, start, number, picture, made.sample, album)
+            with recall.of_batch(studio.unfinished, work, batch) as record:
+                own = dataclasses.replace(studio, record=record)
+                try:
+                    work, made = _made(own, model, work, batch, index, start, control, album)
+                except RuntimeError as error:
+                    thrift.again(batch, model, error)
+                    continue
+                modelled += time.perf_counter() - begun
+                for number, picture in zip(batch, made.decoded, strict=True):
+                    kept(studio, work, start, number, picture, made.sample, album)
     work = dataclasses.replace(work, notes=(*work.notes, *model.vae.told(), *thrift.notes))
     gathering = moments.Gathering(plan=work)
     studio.moments.gathering.fire(gathering)
@@ -111,6 +115,7 @@ def _made(
     work = _starting(studio, work, index, batch)
     equipped = equip.equip(studio.networks, studio.moments, model, work, batch, index)
     work = equipped.plan
+    studio.record.open(functools.partial(recall.facts, work, model))
     prompts = encoded(studio, model, work, equipped.prompts, batch, index)
     read = _reading(studio, work, equipped.prompts, batch, index)
     early = hires.early(model, work, batch)

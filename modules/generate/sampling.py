@@ -90,13 +90,13 @@ def sample(
         model=model,
     )
     studio.moments.sampling.fire(event)
-    predict = handoff.predicting(model, work, trained, studio.moments.network_called)
+    predict = handoff.predicting(model, work, trained, studio)
     guided = GuidedDenoiser(predict, event.program, work.guidance, calls=work.calls, moments=studio.moments)
     look = previews.Look(model=model, plan=work, tiny=studio.tiny, approx=studio.approx)
     watch = previews.Watch(look, guided, control, done=begin.done)
     told = None if read is None else lambda other: _shown(read(other), begin)
     taking = handoff.taking(studio, model, work, told, control)
-    relay = handoff.Relay(guided, model, work, trained, taking, studio.moments.network_called)
+    relay = handoff.Relay(guided, model, work, trained, taking, studio)
     kept = _kept(studio, begin)
     model.residency.use("denoiser")
     run = functools.partial(

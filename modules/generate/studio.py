@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from PIL import Image
 
 from modules.generate.moments import Moments
 from modules.generate.plan import Plan, Stock
+from modules.generate.recall import NOTHING, Record
 from modules.generate.scripts.registry import Asked
 from modules.imaging.inputs import Inputs
 from modules.loading import attention, storage, vae
@@ -48,7 +50,9 @@ class Control(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Studio:
-    """What making pictures needs from the rest of the house. asked: which always-on scripts a request brings."""
+    """What making pictures needs from the rest of the house. asked: which always-on scripts a request brings;
+    unfinished: the folder in which a job keeps what its network answers, record: where a batch does.
+    """
 
     library: Library
     catalog: Catalog
@@ -65,6 +69,8 @@ class Studio:
     approx: ApproxFiles = dataclasses.field(default_factory=ApproxFiles)
     clock: Callable[[], datetime] = datetime.now
     asked: Asks = lambda kind, given: ()
+    unfinished: Path | None = None
+    record: Record = NOTHING
 
     @property
     def stock(self) -> Stock:

@@ -27,7 +27,7 @@ save_images_before_highres_fix use_old_hires_fix_width_height hires_fix_use_firs
 sd_model_checkpoint sd_checkpoint_cache fp8_storage
 sd_vae sd_vae_decode_method sd_vae_overrides_per_model_preferences sd_vae_checkpoint_cache
 auto_vae_precision auto_vae_precision_bfloat16 add_vae_name_to_info add_vae_hash_to_info
-emphasis comma_padding_backtrack sd3_enable_t5 distilled_cfg_scale batch_waiting_requests
+emphasis comma_padding_backtrack sd3_enable_t5 distilled_cfg_scale batch_waiting_requests unfinished_save_seconds
 CLIP_stop_at_last_layers randn_source enable_prompt_comments use_old_emphasis_implementation use_old_scheduling
 eta_ancestral eta_ddim eta_noise_seed_delta s_churn s_tmin s_tmax s_noise sigma_min sigma_max rho
 uni_pc_variant uni_pc_skip_type uni_pc_order uni_pc_lower_order_final beta_dist_alpha beta_dist_beta
@@ -68,7 +68,7 @@ interrogate_clip_max_length interrogate_clip_dict_limit interrogate_clip_skip_ca
 interrogate_deepbooru_score_threshold deepbooru_sort_alpha deepbooru_use_spaces deepbooru_escape deepbooru_filter_tags
 """
 WORKS = frozenset(_WORKS.split())
-OWN = frozenset({"distilled_cfg_scale", "batch_waiting_requests"})
+OWN = frozenset({"distilled_cfg_scale", "batch_waiting_requests", "unfinished_save_seconds"})
 """Options that A1111 does not have."""
 
 INFOTEXT = {
@@ -225,6 +225,8 @@ HELP = {
     "batch_cond_uncond": "Prompt and negative prompt in one pass of the model: faster, more memory.",
     "batch_waiting_requests": "Requests over the API that differ in prompts and seeds alone share each pass of the"
     " model, in 32 bits; 1 is off.",
+    "unfinished_save_seconds": "A job whose program was ended goes on from there at the next start, instead of at its"
+    " first step; 0 saves nothing.",
     "pad_cond_uncond": "Make the shorter of prompt and negative prompt as long as the other, so that one pass does.",
     "pad_cond_uncond_v0": "Make the negative prompt as long as the prompt by repeating or cutting it, as DDIM did.",
     "use_old_emphasis_implementation": "75 tokens at most; brackets weigh, numbers are text. For very old pictures.",

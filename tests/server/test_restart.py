@@ -19,7 +19,12 @@ RED = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAGCAIAAABxZ0isAAAAEklEQVR4nGP8z4AdMOEQp4sEA
 """A picture file."""
 
 JOBS: Mapping[str, Mapping[str, Any]] = {
-    "running": {"steps": 30, "n_iter": 3, "save_images": True},
+    "running": {
+        "steps": 30,
+        "n_iter": 3,
+        "save_images": True,
+        "override_settings": {"unfinished_save_seconds": 0.001},
+    },
     "second": {"save_images": True, "seed": 20},
     "third": {"seed": -1, "subseed": -1},
     "fourth": {"save_images": True, "n_iter": 2, "override_settings": {"samples_format": "jpg"}},
@@ -91,6 +96,12 @@ def test_asking_again_gives_the_result_that_is_there(revived: Server, id: str) -
 def test_a_job_that_was_killed_gives_the_picture_of_one_that_was_not(revived: Server, id: str) -> None:
     killed = Answer(revived.post("txt2img", body(id)).raise_for_status())
     assert killed.same_as(Answer(revived.post("txt2img", {**body(id), "force_task_id": None}).raise_for_status()))
+
+
+def test_the_killed_job_goes_on_behind_what_its_network_answered(revived: Server) -> None:
+    until(lambda: revived.task("running")["completed"])
+    assert "running: sampling goes on behind" in revived.console
+    assert not files(revived.data / "cache" / "unfinished")
 
 
 def test_another_request_with_the_same_id_is_refused(revived: Server) -> None:

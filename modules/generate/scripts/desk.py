@@ -37,7 +37,7 @@ class Desk:
 
     check: raises for a request that cannot be planned; studio: what makes pictures, asked for when a job runs;
     data: the folder of outputs; results: the folder in which each job has one of its own; record: told of kept pictures
-    (job id, picture, model's name).
+    (job id, picture, model's name); unfinished: a folder for how far the sampling of jobs is.
     """
 
     scripts: Scripts
@@ -52,6 +52,7 @@ class Desk:
     data: Path
     results: Path
     record: Callable[[str, Kept, str], None]
+    unfinished: Path | None = None
 
     def asked(self, request: Generation, script: str, arguments: Sequence[Any]) -> JsonObject:
         """What a client asked for: equal questions under one job id are one job."""
@@ -99,9 +100,10 @@ class Desk:
             record=lambda kept, model: self.record(control.job_id, kept, model),
         )
         settings = Snapshot(self.options.registry).overlay(job["options"])
+        studio = dataclasses.replace(self.studio(), unfinished=self.unfinished and self.unfinished / control.job_id)
         started = time.perf_counter()
         try:
-            result = run_job(self.studio(), job, settings, control, shop, job_id=control.job_id)
+            result = run_job(studio, job, settings, control, shop, job_id=control.job_id)
         finally:
             self.upscalers.release()
         seconds = time.perf_counter() - started

@@ -112,7 +112,9 @@ class CellMaker:
             record=lambda plan, kept: self.shop.record(kept, plan.checkpoint.name),
             clock=self.studio.clock,
         )
-        result = run.make(dataclasses.replace(self.studio, moments=moments), request, options, control, album)
+        folder = self.studio.unfinished
+        studio = dataclasses.replace(self.studio, moments=moments, unfinished=folder and folder / str(number))
+        result = run.make(studio, request, options, control, album)
         pictures = [copies.told(picture) for picture in result["pictures"]]
         titles = {name: self._title(ended[-1], result, facts) for name, facts in change.titles.items()}
         return {**result, "pictures": pictures, "titles": titles}
