@@ -16,13 +16,13 @@ from starlette.routing import Mount, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from modules.settings.flags import parse
-from modules.web.security.gate import OPEN, Gate
+from modules.web.security.gate import API, NEVER, OPEN, Gate
 from modules.web.security.throttle import Throttle
 from tests.web.api.fakes import World
 
 LOGINS = ("--api-auth", "bot:open sesame", "--gradio-auth", "ada:pässword")
-LOCKED = (401, 404)
-"""404: what nobody may have, logged in or not."""
+ANYBODY = (*OPEN, "/logout")
+"""The login form, which needs no other file; whether the program lives; the way out of a session."""
 
 
 def basic(login: str) -> dict[str, str]:
@@ -55,24 +55,78 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     return App(parse(["--api", "--data-dir", str(folder), *LOGINS])).asgi
 
 
-def test_every_route_socket_and_file_of_the_program_asks(whole: FastAPI) -> None:
-    client = TestClient(whole, raise_server_exceptions=False)
+@pytest.fixture(scope="module")
+def served(whole: FastAPI) -> list[tuple[str, Any]]:
+    """(path, route) of everything there is, Gradio's own among it."""
     found = list(walked(whole.routes))
     paths = {path for path, _ in found}
     assert len(paths) > 100
     assert {"/sdapi/v1/txt2img", "/internal/ping", "/sd_extra_networks/thumb", "/docs", "/openapi.json"} <= paths
-    assert any(path.startswith("/gradio_api/") for path in paths), "Gradio's own routes are walked too"
-    for path, route in found:
+    assert {"/gradio_api/queue/join", "/gradio_api/upload", "/assets/{path:path}", "/config"} <= paths
+    return found
+
+
+def test_every_route_socket_and_file_of_the_program_asks(whole: FastAPI, served: list[tuple[str, Any]]) -> None:
+    client = TestClient(whole, raise_server_exceptions=False)
+    for path, route in served:
         where = filled(path) or "/"
-        if where in (*OPEN, "/logout"):
+        if where in ANYBODY:
             continue
+        if isinstance(route, WebSocketRoute):
+            with pytest.raises(WebSocketDisconnect) as closed, client.websocket_connect(where):
+                pass
+            assert closed.value.code == 1008
+            continue
+        for method in getattr(route, "methods", None) or ("GET",):
+            answer = client.request(method, where, follow_redirects=False)
+            told = 404 if where.startswith(NEVER) else 401  # what nobody may have, logged in or not
+            assert answer.status_code == told, f"{method} {where} answers {answer.status_code} without a login"
+            assert answer.headers["x-request-id"]
+
+
+class Reached:
+    """A program behind the gate that says who came through."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.paths.append(scope["path"])
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 4000})
+        else:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize(
+    ("flags", "open_to_all"),
+    [
+        (LOGINS, ()),
+        (("--gradio-auth", "ada:x"), ()),
+        (("--nowebui", "--api-auth", "bot:x"), ("/logout",)),  # no session, so nothing to end
+        (("--api-auth", "bot:x"), None),  # the page and what serves it stay open, as in A1111
+    ],
+)
+def test_whatever_logins_are_given_only_a_short_list_is_open(
+    served: list[tuple[str, Any]], flags: tuple[str, ...], open_to_all: tuple[str, ...] | None
+) -> None:
+    inside = Reached()
+    client = TestClient(Gate(inside, parse(["--api", *flags])))
+    for path, route in served:
+        where = filled(path) or "/"
         if isinstance(route, WebSocketRoute):
             with pytest.raises(WebSocketDisconnect), client.websocket_connect(where):
                 pass
             continue
         for method in getattr(route, "methods", None) or ("GET",):
-            answer = client.request(method, where, follow_redirects=False)
-            assert answer.status_code in LOCKED, f"{method} {where} answers {answer.status_code} without a login"
+            client.request(method, where, follow_redirects=False)
+            client.request(method, where, follow_redirects=False, headers={"accept": "text/html"})
+    passed = set(inside.paths)
+    if open_to_all is None:
+        assert not {path for path in passed if path.startswith(API)}
+    else:
+        assert passed <= {*OPEN, *open_to_all}
 
 
 @pytest.mark.parametrize(
