@@ -1,7 +1,7 @@
 """The one test command: `python tests/run.py`. Further words go to pytest: `python tests/run.py -k flags`.
 
-Makes the environment ready as launch.py does, with requirements-dev.txt on top, then runs ruff, mypy, import-linter and
-pytest in it. Stops at the first that fails, with its exit code.
+Makes the environment ready as launch.py does, with requirements-dev.txt on top, then runs ruff, and if it finds
+nothing, mypy, import-linter and pytest beside each other. Ends with the exit code of the first that failed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,14 +18,16 @@ sys.path.insert(0, str(ROOT))
 
 from modules.setup.python import refusal  # noqa: E402  (the repository is not on the path before)
 
-STAGES = (
-    ("ruff", ("-m", "ruff", "check", ".")),
-    ("ruff format", ("-m", "ruff", "format", "--check", ".")),
-    ("mypy", ("-m", "mypy")),
-    ("import-linter", ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()")),
-    ("pytest", ("-m", "pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")),
-)
-"""Tests run on all cores; each process computes on one."""
+PROCESSES = min(8, (os.cpu_count() or 1) + 1)
+"""Of pytest, each computing on one core: one more than there are, since many tests wait for a browser or a server."""
+
+QUICK = {"ruff": ("-m", "ruff", "check", "."), "ruff format": ("-m", "ruff", "format", "--check", ".")}
+BESIDE = {
+    "mypy": ("-m", "mypy"),
+    "import-linter": ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),
+}
+"""One process each: they run while the tests do, and what they say is printed at their end."""
+TESTS = ("-m", "pytest", "-n", str(PROCESSES), "--dist", "worksteal")
 
 
 def main() -> int:
@@ -52,22 +55,36 @@ def prepare_and_test(words: list[str]) -> int:
     except SetupFailed as failure:
         print(f"\n{failure}", file=sys.stderr)
         return 1
-    for name, arguments in STAGES:
-        more = words if name == "pytest" else []
-        code = run(name, [str(environment.python), *arguments, *more])
+    python = str(environment.python)
+    for name, arguments in QUICK.items():
+        code = run(name, [python, *arguments])
         if code:
             return code
-    return 0
+    with ThreadPoolExecutor(1) as pool:
+        others = [pool.submit(run, name, [python, *arguments], aside=True) for name, arguments in BESIDE.items()]
+        code = run("pytest", [python, *TESTS, *words])
+        return next(filter(None, [*(other.result() for other in others), code]), 0)
 
 
-def run(name: str, command: list[str]) -> int:
-    """Run one stage in the repository's root under its name -> its exit code."""
-    say(f"\n=== {name}")
+def run(name: str, command: list[str], *, aside: bool = False) -> int:
+    """Run one stage in the repository's root under its name -> its exit code; aside: its words come all at its end."""
+    if not aside:
+        say(f"\n=== {name}")
     began = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT, env={"OMP_NUM_THREADS": "1", **os.environ}, check=False).returncode
-    if code:
-        say(f"=== {name} failed with exit code {code} after {time.monotonic() - began:.0f} s")
-    return code
+    ended = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={"OMP_NUM_THREADS": "1", **os.environ},
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE if aside else None,
+        stderr=subprocess.STDOUT if aside else None,
+    )
+    if aside:
+        say(f"\n=== {name} (beside pytest)\n{ended.stdout}")
+    if ended.returncode:
+        say(f"=== {name} failed with exit code {ended.returncode} after {time.monotonic() - began:.0f} s")
+    return ended.returncode
 
 
 def say(line: str) -> None:
