@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,6 +154,39 @@ def test_with_the_right_login_each_is_served(whole: FastAPI) -> None:
     assert client.get("/sdapi/v1/samplers", headers=basic("ada:pässword")).status_code == 401, "another login's door"
     assert client.get("/internal/ping", headers=basic("ada:pässword")).status_code == 200
     assert client.get("/openapi.json", headers=basic("bot:open sesame")).status_code == 200
+
+
+class TestBodiesWithoutAType:
+    """A1111's clients send JSON and do not always say so; pages of others may not hide behind that."""
+
+    URL = "/sdapi/v1/options"
+
+    def sent(self, whole: FastAPI, quality: int, **headers: str) -> int:
+        given = {**basic("bot:open sesame"), **{name.replace("_", "-"): value for name, value in headers.items()}}
+        content = json.dumps({"jpeg_quality": quality}).encode()
+        return TestClient(whole).post(self.URL, content=content, headers=given).status_code
+
+    def kept(self, whole: FastAPI) -> int:
+        return int(TestClient(whole).get(self.URL, headers=basic("bot:open sesame")).json()["jpeg_quality"])
+
+    def test_are_read_as_json(self, whole: FastAPI) -> None:
+        assert self.sent(whole, 71) == 200
+        assert self.kept(whole) == 71
+        assert self.sent(whole, 72, origin="http://testserver") == 200
+        assert self.kept(whole) == 72
+
+    @pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+    @pytest.mark.parametrize("sender", [{"origin": "https://evil.example"}, {"sec_fetch_site": "cross-site"}])
+    def test_open_no_door_to_pages_of_others(self, whole: FastAPI, kind: str, sender: dict[str, str]) -> None:
+        """What a browser sends for a strange page without asking first."""
+        before = self.kept(whole)
+        assert self.sent(whole, 13, **sender, **({"content_type": kind} if kind else {})) == 403
+        assert self.kept(whole) == before
+
+    def test_of_another_type_are_refused_whoever_sends_them(self, whole: FastAPI) -> None:
+        before = self.kept(whole)
+        assert self.sent(whole, 13, content_type="text/plain") == 422
+        assert self.kept(whole) == before
 
 
 class TestThePagesLogin:
