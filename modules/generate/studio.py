@@ -104,4 +104,6 @@ class Studio:
         model.wears.clear()
         model.wears.update(wanted)
         model.vae.seamless = work.tiling
+        if not options["persistent_cond_cache"]:
+            model.text.forget()
         return model

@@ -33,8 +33,8 @@ eta_ancestral eta_ddim eta_noise_seed_delta s_churn s_tmin s_tmax s_noise sigma_
 uni_pc_variant uni_pc_skip_type uni_pc_order uni_pc_lower_order_final beta_dist_alpha beta_dist_beta
 sd_noise_schedule use_downcasted_alpha_bar no_dpmpp_sde_batch_determinism
 always_discard_next_to_last_sigma sgm_noise_multiplier use_old_karras_scheduler_sigmas skip_early_cond hide_samplers
-s_min_uncond batch_cond_uncond pad_cond_uncond pad_cond_uncond_v0 s_min_uncond_all enable_quantization
-upcast_attn sdxl_clip_l_skip sdxl_crop_top sdxl_crop_left sdxl_refiner_low_aesthetic_score
+s_min_uncond persistent_cond_cache batch_cond_uncond pad_cond_uncond pad_cond_uncond_v0 s_min_uncond_all
+enable_quantization upcast_attn sdxl_clip_l_skip sdxl_crop_top sdxl_crop_left sdxl_refiner_low_aesthetic_score
 sdxl_refiner_high_aesthetic_score hires_fix_refiner_pass refiner_switch_by_sample_steps
 sd_lora sd_hypernetwork extra_networks_default_multiplier
 lora_functional lora_in_memory_limit lora_not_found_warning_console
@@ -205,6 +205,7 @@ HELP = {
     " weighted; Ignore: brackets are read and do nothing; None: brackets are text.",
     "comma_padding_backtrack": "Tokens: a comma this near before the end of a chunk of 75 becomes the place to break.",
     "CLIP_stop_at_last_layers": "1 uses the whole text encoder; 2 leaves out its last layer, and so on.",
+    "persistent_cond_cache": "What prompts mean to the model is kept for later pictures that share them.",
     "upcast_attn": "Only in half precision: against black pictures of some models; slower.",
     "randn_source": "NV: the numbers of an NVIDIA card, the same on every machine. GPU: those of the device in use."
     " CPU: torch's own, the same on every machine.",

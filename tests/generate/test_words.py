@@ -9,10 +9,12 @@ import pytest
 from modules.core.errors import BadRequest
 from modules.generate import words
 from modules.generate.request import Txt2Img
+from modules.loading.loader import Model
 from modules.prompts.editing import Timeline
 from modules.prompts.styles import StyleBook
 from modules.settings.builtin import registry
 from modules.settings.options import Snapshot
+from tests.studio import Bench
 
 OPTIONS = Snapshot(registry())
 
@@ -51,3 +53,20 @@ def test_networks_in_the_negative_prompt_are_remarked_upon() -> None:
 )
 def test_only_what_makes_a_difference_is_told(prompt: str, changes: dict[str, object], told: dict[str, object]) -> None:
     assert words.notes(OPTIONS.overlay(changes), Timeline(steps=8), prompt, "") == told
+
+
+def test_what_prompts_mean_is_kept_between_jobs_unless_the_option_says_no(bench: Bench) -> None:
+    asked: list[object] = []
+    models: list[Model] = []
+    forget = bench.moments.sampling.add(lambda event: models.append(event.model), owner="test")
+    request = Txt2Img(prompt="a kept house", seed=5, steps=1, width=64, height=64, sampler_name="Euler")
+    bench.make(request)
+    handle = models[0].text.towers["text"].register_forward_hook(lambda *_: asked.append(1))
+    try:
+        bench.make(request)
+        assert not asked
+        bench.make(request, persistent_cond_cache=False)
+        assert asked
+    finally:
+        handle.remove()
+        forget()
