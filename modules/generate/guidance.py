@@ -9,7 +9,7 @@ may change from call to call (`Scheduled`) and be made of several with weights, 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -149,17 +149,28 @@ class Program:
 class GuidedDenoiser:
     """A `Denoiser`. `notes` collects what was done beyond plain guidance, under A1111's infotext names.
 
+    calls: how often it is expected to be asked; measure: what of a noise level () `GuidancePolicy.min_uncond` is
+    compared with (A1111's timestep samplers go by model time).
+
     positive, negative: the newest guesses (B, C, H, W) with the first prompt of each picture and with the negative one.
     """
 
     def __init__(
-        self, predict: Predict, program: Program, policy: GuidancePolicy, *, calls: int, moments: Moments
+        self,
+        predict: Predict,
+        program: Program,
+        policy: GuidancePolicy,
+        *,
+        calls: int,
+        moments: Moments,
+        measure: Callable[[Tensor], float] = float,
     ) -> None:
         self._predict = predict
         self._program = program
         self._policy = policy
         self._calls = calls
         self._moments = moments
+        self._measure = measure
         self._call = 0
         self._indices = program.indices(0)
         self.notes: dict[str, Any] = {}
@@ -252,7 +263,8 @@ class GuidedDenoiser:
         if policy.skip_early and self._call / self._calls <= policy.skip_early:
             self.notes["Skip Early CFG"] = policy.skip_early
             return True
-        if policy.min_uncond and (self._call % 2 or policy.min_uncond_all) and float(sigma) < policy.min_uncond:
+        due = bool(policy.min_uncond) and bool(self._call % 2 or policy.min_uncond_all)
+        if due and self._measure(sigma) < policy.min_uncond:
             self.notes["NGMS"] = policy.min_uncond
             if policy.min_uncond_all:
                 self.notes["NGMS all steps"] = True

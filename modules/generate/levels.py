@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -96,6 +96,15 @@ def alone(plan: Plan, noise: Tensor, route: Tail, process: NoiseProcess = EXPLOD
 def finished(plan: Plan, latents: Tensor, sigmas: Tensor, process: NoiseProcess = EXPLODING) -> Tensor:
     """Latents (B, C, H, W) out of the coordinates of sampling."""
     return latents / (1 + sigmas[-1] ** 2) ** 0.5 if plan.sampler.scaled and process.widens else latents
+
+
+def measured(plan: Plan, levels: TrainedLevels) -> Callable[[Tensor], float]:
+    """What the setting of the least noise for the negative prompt means by a noise level (): model time for samplers in
+    scaled coordinates, which A1111 asks by time.
+    """
+    if not plan.sampler.scaled:
+        return float
+    return lambda sigma: round(float(levels.time_at(sigma)), 3)
 
 
 def facts(plan: Plan, levels: TrainedLevels) -> Mapping[str, Any]:

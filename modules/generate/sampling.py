@@ -91,7 +91,14 @@ def sample(
     )
     studio.moments.sampling.fire(event)
     predict = handoff.predicting(model, work, trained, studio)
-    guided = GuidedDenoiser(predict, event.program, work.guidance, calls=work.calls, moments=studio.moments)
+    guided = GuidedDenoiser(
+        predict,
+        event.program,
+        work.guidance,
+        calls=work.calls,
+        moments=studio.moments,
+        measure=levels.measured(work, trained),
+    )
     look = previews.Look(model=model, plan=work, tiny=studio.tiny, approx=studio.approx)
     watch = previews.Watch(look, guided, control, done=begin.done)
     told = None if read is None else lambda other: _shown(read(other), begin)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
+from modules.core.process import scaled_linear_levels
 from modules.generate.guidance import Conditioning, GuidancePolicy, GuidedDenoiser, Program, Scheduled, combined
+from modules.generate.levels import measured
 from modules.generate.moments import Guided, ModelAnswered, ModelCalled, Moments
 from modules.loading.prediction import Given
 from modules.loading.text import Encoding
@@ -87,6 +90,23 @@ def test_the_negative_prompt_is_left_out_below_a_noise_level_every_second_call()
         denoise(X, torch.tensor(sigma))
     assert model.calls == [4, 4, 4, 2, 4]
     assert denoise.notes == {"NGMS": 2.0}
+
+
+def test_timestep_samplers_leave_the_negative_prompt_out_by_model_time() -> None:
+    """A1111 hands DDIM and its kin times, and compares those with the setting."""
+    trained, model = scaled_linear_levels(), Model()
+    ddim = SimpleNamespace(sampler=SimpleNamespace(scaled=True))
+    denoise = GuidedDenoiser(
+        model,
+        program(),
+        GuidancePolicy(scale=2.0, min_uncond=2.0, min_uncond_all=True),
+        calls=10,
+        moments=Moments(),
+        measure=measured(ddim, trained),  # type: ignore[arg-type]
+    )
+    for time in (876, 126, 2, 1):
+        denoise(X, trained.sigmas[time])
+    assert model.calls == [4, 4, 4, 2]
 
 
 def test_the_negative_prompt_is_left_out_at_the_beginning() -> None:
