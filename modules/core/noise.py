@@ -103,7 +103,7 @@ class Seeds:
 
     seeds, subseeds: one a picture; strength 0..1 blends from seed to subseed; resize_from (height, width) in latent
     pixels or None: keep the composition of a picture of another size; delta is added for noise after the first (ENSD);
-    shared_path: one Brownian path over the whole batch, by its first seed, instead of one a picture.
+    shared_path: one Brownian path over the whole batch, by its last seed, instead of one a picture.
     """
 
     source: str
@@ -139,7 +139,7 @@ class PictureNoise:
         """Noise from Brownian paths over the noise levels low () .. high (), by the pictures' seeds alone."""
         facts, count = self._seeds, len(self._seeds.seeds)
         if facts.shared_path:
-            path = self._path(facts.seeds[0], (count, *self._shape), float(low), float(high))
+            path = self._path(_shared_seed(facts.seeds[-1]), (count, *self._shape), float(low), float(high))
             return BrownianNoise([path], batched=True)
         return BrownianNoise([self._path(seed, self._shape, float(low), float(high)) for seed in facts.seeds])
 
@@ -159,6 +159,12 @@ class PictureNoise:
         if small == self._shape:
             return noise
         return _centred(noise, onto=self._generators[index].draw(self._shape))
+
+
+def _shared_seed(seed: int) -> int:
+    """k-diffusion draws the seed of a path over a whole batch, and A1111 seeds torch for each picture before that."""
+    stream = torch.Generator().manual_seed(seed & MAX_SEED)
+    return int(torch.randint(0, 2**63 - 1, [], generator=stream))
 
 
 def _centred(noise: Tensor, *, onto: Tensor) -> Tensor:

@@ -89,6 +89,18 @@ def test_a_shared_path_belongs_to_the_batch() -> None:
     assert not torch.equal(shared, noise_of((5, 6)))
 
 
+def test_a_shared_path_is_what_k_diffusion_draws_by_itself() -> None:
+    """A1111 without determinism of batches: its noise for the last picture has seeded torch, then k-diffusion draws."""
+    torchsde = pytest.importorskip("torchsde")
+    torch.manual_seed(6)
+    entropy = torch.randint(0, 2**63 - 1, []).item()
+    oracle = torchsde.BrownianTree(LOW, torch.zeros(2, 4, 2, 2), HIGH, entropy=entropy)
+    seeds = Seeds(source="CPU", seeds=(5, 6), shared_path=True)
+    ours = PictureNoise(seeds, (4, 2, 2), CPU).brownian(torch.tensor(LOW), torch.tensor(HIGH))
+    step = torch.tensor(4.0), torch.tensor(9.0)
+    assert torch.allclose(ours(*step), oracle(4.0, 9.0) / math.sqrt(5.0), atol=1e-5)
+
+
 def test_no_noise_lies_between_equal_levels() -> None:
     noise = PictureNoise(Seeds(source="CPU", seeds=(1,)), (1, 1, 1), CPU).brownian(torch.tensor(0.1), torch.tensor(1.0))
     with pytest.raises(ValueError, match="between"):
