@@ -126,7 +126,7 @@ class Networks:
         """Make this the state of the model -> what became of it. Raises only what the machine does (memory)."""
         state = self._state(model)
         wishes, notes = _wishes([tag for tag in tags if tag.kind or tag.word not in self._others])
-        loras = self._resolved(wishes["lora"], self.loras, "LoRA", notes)
+        loras = self._resolved(_repeated(wishes["lora"], notes), self.loras, "LoRA", notes)
         hypers = self._resolved(wishes["hypernet"], self.hypernetworks, "Hypernetwork", notes)
         scanned = self.embeddings.scan()
         wanted = (tuple(loras), tuple(hypers), tuple(notes), tuple(scanned), how.at_run_time)
@@ -318,6 +318,16 @@ def _wishes(tags: Sequence[Tag]) -> tuple[dict[str, list[Wish]], list[str]]:
         except ValueError as error:
             notes.append(str(error))
     return wishes, notes
+
+
+def _repeated(wishes: Sequence[Wish], notes: list[str]) -> list[Wish]:
+    """Every one of a name is as the last of it, for so A1111 adds a LoRA that a prompt names twice."""
+    last = {ask.name: ask for ask in wishes}
+    for name in dict.fromkeys(ask.name for ask in wishes if ask != last[ask.name]):
+        notes.append(
+            f"LoRA {name} is named more than once: as in A1111, each time counts with the last one's strengths."
+        )
+    return [last[ask.name] for ask in wishes]
 
 
 def _collect(terms: dict[Target, list[Term]], network: Network, ask: Wish) -> None:

@@ -116,6 +116,18 @@ def test_weights_are_base_plus_strength_times_delta(networks: Networks, model: A
         torch.testing.assert_close(weight, (base + strength * delta).to(weight.dtype))
 
 
+def test_a_lora_named_twice_counts_twice_with_its_last_strengths(
+    networks: Networks, model: Any, tmp_path: Path
+) -> None:
+    made.lora(tmp_path / "Lora", "a")
+    assert "more than once" in apply(networks, model, "<lora:a:0.5><lora:a:0.25:0.75>").notes[0]
+    twice = bits(model)
+    assert apply(networks, model, "<lora:a:0.25:0.75><lora:a:0.25:0.75>").notes == ()
+    assert bits(model) == twice
+    apply(networks, model, "<lora:a:0.5><lora:a:0.3>")
+    assert bits(model) != twice
+
+
 def test_an_unchanged_wish_is_no_work(networks: Networks, model: Any, tmp_path: Path) -> None:
     path = made.lora(tmp_path / "Lora", "a")
     first = apply(networks, model, "<lora:a:0.7>")
