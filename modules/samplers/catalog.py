@@ -152,7 +152,7 @@ class Catalog:
 
     def _endings(self) -> list[tuple[str, Scheduler]]:
         """How old names end: " Karras", and "_ka" / "_exp" behind k-diffusion aliases."""
-        labels = [(f" {row.label.casefold()}", row) for row in self._schedulers]
+        labels = [(f" {spelling}", row) for spelling, row in _spellings_of_schedulers(self._schedulers).items()]
         short = [(ending, row) for row in self._schedulers if (ending := _SHORT_ENDINGS.get(row.name))]
         return labels + short
 

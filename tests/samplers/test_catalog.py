@@ -32,6 +32,8 @@ def test_every_spelling_finds_its_scheduler(row: Scheduler) -> None:
         ("DPM++ 2M Karras", "DPM++ 2M", "karras"),
         ("euler a exponential", "Euler a", "exponential"),
         ("k_dpmpp_2m_ka", "DPM++ 2M", "karras"),
+        ("Euler a SGMUniform", "Euler a", "sgm_uniform"),
+        ("LMS kl_optimal", "LMS", "kl_optimal"),
     ],
 )
 def test_old_joined_names(old: str, sampler: str, scheduler: str) -> None:
