@@ -369,6 +369,7 @@ class App:
             results=self.paths.results,
             record=self._record,
             unfinished=self.paths.unfinished,
+            guard=lambda given: self.folders.check_settings(given, self.options.snapshot(), prefix="script_args: "),
         )
 
     def _extras_desk(self) -> ExtrasDesk:
@@ -536,7 +537,7 @@ class App:
             end=self.end,
             startup=self.startup,
             additions=self.additions,
-            extensions=self.extensions.all,
+            extensions=self.extensions.look,
             manage_extension=self._manage_extension,
             installing=self.installing.on(self.queue),
             allowed_folders=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import os
 import resource
 import signal
@@ -72,6 +73,29 @@ def test_a_picture_that_does_not_fit_fails_its_job_alone(
     assert "Unexpected" not in error
     assert painted(queue, folder)[0] == "done"
     assert len([path for path in folder.rglob("*") if path.is_file()]) == 1, "half of a file was left"
+
+
+@pytest.mark.parametrize(
+    ("code", "way_out"), [(errno.ENOSPC, "disk is full"), (errno.EDQUOT, "quota"), (errno.EROFS, "read-only")]
+)
+def test_a_full_or_read_only_disk_is_said_and_leaves_nothing(
+    queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, way_out: str
+) -> None:
+    """The system says so when the bytes of a picture are to reach the disk."""
+    folder, fsync = tmp_path / "outputs", os.fsync
+    folder.mkdir()
+
+    def full(handle: int) -> None:
+        if os.path.dirname(os.readlink(f"/proc/self/fd/{handle}")) == str(folder):
+            raise OSError(code, os.strerror(code))
+        fsync(handle)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        state, error = painted(queue, folder)
+    assert (state, str(folder) in error, way_out in error) == ("failed", True, True), error
+    assert not list(folder.iterdir())
+    assert painted(queue, folder)[0] == "done"
 
 
 def test_a_database_that_cannot_grow_goes_on_when_there_is_room_again(

@@ -37,7 +37,8 @@ class Desk:
 
     check: raises for a request that cannot be planned; studio: what makes pictures, asked for when a job runs;
     data: the folder of outputs; results: the folder in which each job has one of its own; record: told of kept pictures
-    (job id, picture, model's name); unfinished: a folder for how far the sampling of jobs is.
+    (job id, picture, model's name); unfinished: a folder for how far the sampling of jobs is; guard: as
+    `Workshop` has it.
     """
 
     scripts: Scripts
@@ -53,6 +54,7 @@ class Desk:
     results: Path
     record: Callable[[str, Kept, str], None]
     unfinished: Path | None = None
+    guard: Callable[[Mapping[str, Any]], None] = lambda settings: None
 
     def asked(self, request: Generation, script: str, arguments: Sequence[Any]) -> JsonObject:
         """What a client asked for: equal questions under one job id are one job."""
@@ -98,6 +100,7 @@ class Desk:
             data=self.data,
             spool=self.results / control.job_id,
             record=lambda kept, model: self.record(control.job_id, kept, model),
+            guard=self.guard,
         )
         settings = Snapshot(self.options.registry).overlay(job["options"])
         studio = dataclasses.replace(self.studio(), unfinished=self.unfinished and self.unfinished / control.job_id)

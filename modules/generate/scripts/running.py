@@ -37,7 +37,8 @@ class Workshop:
     """What running scripts needs beside the studio.
 
     read: a request of a tab from its JSON; upscale: (picture, scale, upscaler's name, options) -> picture; data, spool,
-    record as for `generate.save.Album`, but record is given the model's name.
+    record as for `generate.save.Album`, but record is given the model's name; guard: raises BadRequest for settings
+    that nobody but the owner may give a cell.
     """
 
     scripts: Scripts
@@ -49,6 +50,7 @@ class Workshop:
     data: Path
     spool: Path
     record: Callable[[Kept, str], None]
+    guard: Callable[[Mapping[str, Any]], None] = lambda settings: None
 
 
 def run_job(
@@ -89,6 +91,7 @@ class CellMaker:
     def __call__(
         self, request: Request, options: Snapshot, control: Control, change: Change, *, number: int
     ) -> JsonObject:
+        self.shop.guard(request.override_settings)
         ended: list[Plan] = []
         copies = _Copies(self.shop.spool / "cells", number)
         moments = dataclasses.replace(

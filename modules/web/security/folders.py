@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from modules.core.paths import Paths
     from modules.settings.flags import Flags
 
-GUARDED = ("api_enable_requests", "api_forbid_local_requests", "control_net_models_path")
+GUARDED = ("api_enable_requests", "api_forbid_local_requests", "control_net_models_path", "font")
 """Settings that only this machine, or the settings file, may change."""
 
 

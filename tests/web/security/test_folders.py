@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from modules.core.errors import BadRequest
 from modules.core.paths import Paths
+from modules.generate.request import Txt2Img
 from modules.networks.training_desk import Training
 from modules.settings.flags import parse
 from modules.web.api.training import check_folders
@@ -66,6 +69,33 @@ def test_no_request_and_no_setting_writes_elsewhere(exposed: World, tmp_path: Pa
     assert (answer.status_code, answer.json()["field"]) == (422, f"override_settings.{key}")
     assert not exposed.requests
     assert client.post("/sdapi/v1/options", json={key: "outputs/mine"}).status_code == 200
+
+
+@pytest.mark.parametrize("changes", [{"font": "\\\\evil\\share\\x.ttf"}, {"control_net_models_path": "/etc"}])
+def test_no_setting_has_a_file_of_somebody_read(exposed: World, changes: dict[str, str]) -> None:
+    client = TestClient(exposed.app)
+    assert client.post("/sdapi/v1/options", json=changes).status_code == 422
+    assert client.post("/sdapi/v1/txt2img", json={"override_settings": changes}).status_code == 422
+
+
+def test_the_lines_and_arguments_of_a_script_obey_too(tmp_path: Path) -> None:
+    """Prompts from file: `--outpath_samples FOLDER`."""
+    from modules.generate.scripts.running import CellMaker
+
+    guard = lambda given: folders(tmp_path, "--listen").check_settings(given, {}, prefix="script_args: ")  # noqa: E731
+    nothing: Any = SimpleNamespace(guard=guard)
+    cell = Txt2Img(override_settings={"outdir_samples": str(tmp_path / "elsewhere")})
+    with pytest.raises(BadRequest, match="outputs folder only"):
+        CellMaker(studio=nothing, shop=nothing, base=nothing)(cell, nothing, nothing, nothing, number=0)
+
+
+def test_the_program_gives_its_scripts_that_guard(tmp_path: Path) -> None:
+    from modules.app import App
+
+    desk = App(parse(["--nowebui", "--listen", "--data-dir", str(tmp_path)])).script_desk
+    desk.guard({"outdir_samples": "outputs/mine", "sd_model_checkpoint": "x"})
+    with pytest.raises(BadRequest, match="outputs folder only"):
+        desk.guard({"outdir_samples": "/etc"})
 
 
 def test_what_the_owner_set_may_be_sent_back(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from starlette.routing import Mount, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from modules.settings.flags import parse
+from modules.web.security import logins
 from modules.web.security.gate import API, NEVER, OPEN, Gate
 from modules.web.security.throttle import Throttle
 from tests.web.api.fakes import World
@@ -293,6 +294,31 @@ class TestGuessing:
         assert throttle.wait("me") == 300
         now += 1000
         assert throttle.wait("me") == 0
+
+
+class Watched(str):
+    """A password or name that knows how often it was looked at."""
+
+    looked = 0
+
+    def encode(self, *given: Any, **named: Any) -> bytes:
+        self.looked += 1
+        return super().encode(*given, **named)
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("== tells by its time how much of a password is right")
+
+
+@pytest.mark.parametrize("given", [b"ada:x", b"ada:", b"bob:y", b"nobody:x", b":", b"ada:" + b"x" * 10_000])
+def test_every_guess_is_compared_with_all_logins_in_full(given: bytes) -> None:
+    """Whoever it is and whatever is wrong: the same comparisons, of digests of one length."""
+    users = [(Watched(name), Watched(password)) for name, password in (("ada", "x"), ("bob", "y"), ("eve", "z"))]
+    name, _, password = given.partition(b":")
+    who = logins.who(name, password, users)
+    assert (who is not None) == (given in (b"ada:x", b"bob:y"))
+    assert {each.looked for user in users for each in user} == {1}
 
 
 class TestWhatIsSent:

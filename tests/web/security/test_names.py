@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from modules.core.errors import BadRequest
+from modules.core.errors import BadRequest, EaselError
+from modules.generate.request import Txt2Img
+from modules.generate.scripts import axis_rows, xyz_plot
+from modules.generate.scripts.registry import Menus
 from modules.networks import creating
+from tests.generate.scripts.fakes import OPTIONS
 from tests.web.api.fakes import World
 
 NAMES = [
@@ -89,6 +93,25 @@ def test_a_name_is_never_a_path(inside: World, method: str, path: str, body: Any
         assert "root:x:" not in answer.text
     after = {each for each in everything(outer) if inside.services.paths.root not in each.parents}
     assert after == before, "nothing was made outside"
+
+
+@pytest.mark.parametrize("axis", ["Checkpoint name", "VAE", "Refiner checkpoint", "Sampler"])
+def test_arguments_of_scripts_are_names_of_lists(inside: World, axis: str) -> None:
+    """The axes of a plot that choose files or functions; what others take goes into fields of a request."""
+    menus = Menus(
+        samplers=lambda: ["Euler"],
+        schedulers=lambda: ["Karras"],
+        checkpoints=lambda: ["one"],
+        find_checkpoint=lambda name: inside.library.find(name).name,
+        vaes=lambda: ["soft.pt"],
+    )
+    axes = axis_rows.builtin()
+    script, index = xyz_plot.script(axes), [each.label for each in axes.of("txt2img")].index(axis)
+    for name in NAMES:
+        given = script.read("txt2img", menus, [index, "", [name], 0, "", [], 0, "", []])
+        assert script.check is not None
+        with pytest.raises(EaselError):
+            script.check("txt2img", menus, OPTIONS, {**given, "request": Txt2Img().to_json()})
 
 
 def _json(body: Any) -> bytes:
