@@ -64,7 +64,8 @@ class Guests:
             self.room.undo.append(self.room.app.additions.heard.add(pasting.hear(self.room)))
         values, _, failed = loader.arguments([folder], sys.argv[1:])
         self.room.arguments |= values
-        made = loader.load(self.room, folder)
+        with self.room.owning(str(folder)):
+            made = loader.load(self.room, folder)
         if failed:
             made.error = made.error or "preload.py failed"
             made.traceback = failed[folder.name] + made.traceback
@@ -88,6 +89,10 @@ class Guests:
         if not self._done:
             self._done = True
             install.join(self.room, self.room.loaded)
+
+    def settings(self, folder: Path) -> Sequence[str]:
+        """Keys of the settings that a folder's scripts have declared."""
+        return [key for key, path in self.room.owners.items() if Path(path).is_relative_to(folder)]
 
     def _remove(self, made: Loaded) -> None:
         """Callbacks, scripts and rows of a folder go; widgets stay until the next start."""

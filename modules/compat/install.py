@@ -90,7 +90,8 @@ def declare(room: Room) -> None:
     for each in room.callbacks.of("ui_settings"):
         if id(each) not in room.declared:
             room.declared[id(each)] = each
-            room.callbacks.one("ui_settings", each)
+            with room.owning(each.script):
+                room.callbacks.one("ui_settings", each)
 
 
 def uninstall(room: Room) -> None:

@@ -81,6 +81,8 @@ class Room:
         self.listening = False
         self.demo: Any = None
         self.declared: dict[int, Any] = {}
+        self.owners: dict[str, str] = {}
+        """Key of a setting -> the file or folder that declared it."""
 
     @property
     def floor(self) -> Floor:
@@ -99,6 +101,15 @@ class Room:
 
     def runner(self, tab: str) -> ScriptRunner:
         return self.img2img if tab == "img2img" else self.txt2img
+
+    @contextlib.contextmanager
+    def owning(self, path: str) -> Iterator[None]:
+        """Settings that become known meanwhile were declared by this file or folder."""
+        before = set(self.app.options.registry)
+        try:
+            yield
+        finally:
+            self.owners |= {key: path for key in self.app.options.registry if key not in before}
 
     @contextlib.contextmanager
     def making(self, p: Any, control: Any = None) -> Iterator[None]:

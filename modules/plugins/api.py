@@ -7,6 +7,7 @@ offered elsewhere in the program is re-exported here, so that an author imports 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -110,6 +111,8 @@ class ExtensionApi:
         self._undo: list[Callable[[], object]] = []
         self.later: list[str] = []
         """What of it only a restart of the program takes out, in words."""
+        self.settings: list[str] = []
+        """Keys of its settings."""
 
     # --- what there is
 
@@ -243,6 +246,20 @@ class ExtensionApi:
         placed = dataclasses.replace(option, section=key, works=True)
         registry.add(placed, title=section or self._extension.manifest.name or self.name)
         self._later(lambda: registry.remove(placed.key))
+        self.settings.append(placed.key)
+
+    def honour(self, *keys: str) -> None:
+        """Settings of A1111's that Easel knows and nothing reads: the extension does, so they are shown in Settings.
+        Raises ValueError for a key that is unknown or that works already.
+        """
+        registry = self._house.options.registry
+        for key in keys:
+            if key not in registry or registry[key].works:
+                raise ValueError(f'the setting "{key}" works already, or is none of A1111\'s')
+            before = registry[key]
+            registry.replace(dataclasses.replace(before, works=True))
+            self._later(functools.partial(registry.replace, before))
+            self.settings.append(key)
 
     def route(self, router: APIRouter) -> None:
         """Routes of FastAPI. They stand behind the logins and checks of all others; below /easel/ behind --api-auth,

@@ -143,7 +143,7 @@ class Extensions:
                 raise BadRequest(f"{name} is needed by {', '.join(needed)}: unload that first.")
             later = self._at_a_restart(name)
             failures = self._withdrawn(extension)
-            self._listed[name] = dataclasses.replace(extension, state="disabled")
+            self._listed[name] = dataclasses.replace(extension, state="disabled", settings=())
             return Outcome(extension=self._listed[name], later=later, failures=tuple(failures))
 
     def reload(self, name: str) -> Outcome:
@@ -233,7 +233,7 @@ class Extensions:
                 self._listed[extension.name] = extension.failed(words, traceback.format_exc())
                 return
         self._apis[extension.name] = api
-        self._listed[extension.name] = dataclasses.replace(extension, state="loaded")
+        self._listed[extension.name] = dataclasses.replace(extension, state="loaded", settings=tuple(api.settings))
         self.seconds[extension.name] = time.perf_counter() - started
 
     def _is_loaded(self, name: str) -> bool:
@@ -245,6 +245,8 @@ class Extensions:
         for extension in extensions:
             self._load_guest(extension)
         self.guests.loaded()
+        for extension in extensions:
+            self._tell_settings(extension.name)
 
     def _load_guest(self, extension: Extension) -> None:
         """One of A1111's; what of it works stays, also where some of its scripts failed."""
@@ -260,6 +262,13 @@ class Extensions:
             self._listed[extension.name] = extension.failed(guest.error, guest.traceback)
         else:
             self._listed[extension.name] = dataclasses.replace(extension, state="loaded")
+        self._tell_settings(extension.name)
+
+    def _tell_settings(self, name: str) -> None:
+        """The settings that one of A1111's has declared; some do so when all are there."""
+        assert self.guests is not None
+        listed = self._listed[name]
+        self._listed[name] = dataclasses.replace(listed, settings=tuple(self.guests.settings(listed.folder)))
 
     def _at_a_restart(self, name: str) -> tuple[str, ...]:
         """What of a loaded one the built page does not take or give back."""

@@ -17,7 +17,8 @@ State: TypeAlias = Literal["found", "loaded", "disabled", "failed"]
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Extension:
     """name: its folder's; builtin: part of Easel; own: has an extension.py (the others are A1111's); error: one line
-    for a person, "" where all is well; traceback: the whole of it.
+    for a person, "" where all is well; traceback: the whole of it; settings: keys of those it added,
+    while it is loaded.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Extension:
     state: State = "found"
     error: str = ""
     traceback: str = ""
+    settings: tuple[str, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -26,11 +26,12 @@ class Guest(Protocol):
 
 class Guests(Protocol):
     """Runs folders without an extension.py. `load` is called for one after the other, in the order in which they are to
-    run, when the program's tables exist and before the page is built, then `loaded` once; `close` takes everything out.
-    None of them raises what a folder does.
+    run, when the program's tables exist and before the page is built, then `loaded` once; `close` takes everything out;
+    `settings` gives the keys of those that a folder has declared. None of them raises what a folder does.
     """
 
     def accepts(self, folder: Path) -> bool: ...
     def load(self, folder: Path) -> Guest: ...
     def loaded(self) -> object: ...
+    def settings(self, folder: Path) -> Sequence[str]: ...
     def close(self) -> None: ...

@@ -77,7 +77,9 @@ def _list(path: Path, values: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 
 def _of_ini(path: Path) -> Manifest:
-    """[Extension] has the name and what it requires; [scripts] what its scripts require, and their order."""
+    """[Extension] has the name, what it requires and (Easel's) its permissions; [scripts] what its scripts require, and
+    their order.
+    """
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(path.read_text("utf-8-sig"))
@@ -94,4 +96,5 @@ def _of_ini(path: Path) -> Manifest:
         requires=tuple(dict.fromkeys((*names("Extension", "Requires"), *names("scripts", "Requires")))),
         before=names("scripts", "Before"),
         after=names("scripts", "After"),
+        permissions=names("Extension", "Permissions") if parser.has_option("Extension", "Permissions") else None,
     )

@@ -210,6 +210,11 @@ class Registry:
         self._options = {**self._options, option.key: option}
         self.changes += 1
 
+    def replace(self, option: Option) -> None:
+        """Another one in the place of the one with its key. Raises KeyError for a key that does not exist."""
+        self._options = {**self._options, self._options[option.key].key: option}
+        self.changes += 1
+
     def remove(self, key: str) -> None:
         """Forget an option (its extension is unloaded); a value in the file stays there. One that is not there is
         no error.

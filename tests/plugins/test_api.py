@@ -76,6 +76,10 @@ THINGS: dict[str, tuple[Callable[[ExtensionApi], None], Callable[[House], bool]]
         lambda api: api.option(Option(key="mine_amount", default=3, kind="int", minimum=0, maximum=9)),
         lambda house: house.options.snapshot().get("mine_amount") == 3,
     ),
+    "honour": (
+        lambda api: api.honour("canvas_hotkey_zoom"),
+        lambda house: house.options.registry["canvas_hotkey_zoom"].works,
+    ),
     "tab": (
         lambda api: api.tab("mine", "Mine", nothing),
         lambda house: [each.title for each in house.additions.tabs.all()] == ["Mine"],
@@ -161,6 +165,8 @@ def test_names_that_are_taken_are_refused(api: ExtensionApi) -> None:
         lambda: api.upscaler("Lanczos", nothing),
         lambda: api.option(Option(key="samples_save", default=1, kind="int")),
         lambda: api.family(families.TABLE[0]),
+        lambda: api.honour("samples_save"),
+        lambda: api.honour("no_such_setting"),
     ):
         with pytest.raises(ValueError, match=r"already|taken|exists"):
             again()
@@ -189,6 +195,15 @@ def test_an_option_keeps_its_value_from_load_to_load(api: ExtensionApi, house: H
     api.withdraw()
     api.option(dataclasses.replace(option, maximum=4))
     assert api.options["mine_amount"] == 3  # 5 is no value of it any more
+
+
+def test_settings_of_a1111s_work_while_they_are_honoured(api: ExtensionApi, house: House) -> None:
+    api.honour("canvas_hotkey_move", "canvas_show_tooltip")
+    house.options.set({"canvas_hotkey_move": "G"})
+    assert api.settings == ["canvas_hotkey_move", "canvas_show_tooltip"]
+    api.withdraw()
+    assert not house.options.registry["canvas_show_tooltip"].works
+    assert house.options.snapshot()["canvas_hotkey_move"] == "G"
 
 
 def test_a_network_kind_gets_its_tags_of_every_batch(api: ExtensionApi, house: House) -> None:

@@ -128,6 +128,14 @@ def test_a_reload_that_fails_leaves_it_out(world: World) -> None:
     assert desk.load("one").extension.state == "loaded"
 
 
+def test_its_settings_are_told_while_it_is_loaded(world: World) -> None:
+    world.write("mine", "def register(app):\n    app.honour('canvas_hotkey_zoom')\n")
+    desk = world.start()
+    assert desk.get("mine").settings == ("canvas_hotkey_zoom",)
+    desk.unload("mine")
+    assert desk.get("mine").settings == ()
+
+
 def test_what_others_need_is_not_unloaded(world: World) -> None:
     world.write("base")
     world.write("above", toml='requires = ["base"]')
@@ -249,6 +257,9 @@ class Room:
     def loaded(self) -> None:
         self.told.append("all there")
 
+    def settings(self, folder: Path) -> list[str]:
+        return [f"{folder.name}_amount"] if "all there" in self.told else []
+
     def close(self) -> None:
         self.told.append("closed")
 
@@ -263,6 +274,7 @@ def test_guests_are_run_after_the_others_and_closed_at_the_end(world: World, sta
     desk = world.start(guests=room)
     assert states(desk) == {"broken": "failed", "guest": "loaded", "off": "disabled", "own": "loaded"}
     assert room.told == ["broken", "guest", "all there"]
+    assert desk.get("guest").settings == ("guest_amount",)
     (martian, *_) = [each for each in world.house.additions.translations.all() if each.texts()]
     assert (martian.name, martian.texts()) == ("Martian", {"Generate": "Zork"})
     desk.unload("guest")

@@ -48,6 +48,8 @@ def test_a1111s_ini(tmp_path: Path) -> None:
     assert read(tmp_path) == Manifest(
         name="demo-extension", requires=("another", "third"), before=("last",), after=("first", "second")
     )
+    (tmp_path / "metadata.ini").write_text("[Extension]\nPermissions = routes, Network\n")
+    assert read(tmp_path).permissions == ("routes", "network")
 
 
 @pytest.mark.parametrize(

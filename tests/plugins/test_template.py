@@ -15,6 +15,7 @@ from tests.plugins.conftest import World
 
 ROOT = Path(__file__).parents[2]
 BUILT_IN = {
+    "canvas_zoom",
     "cfg_rescale",
     "controlnet",
     "dynamic_thresholding",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules.core.errors import BadRequest, EaselError, Forbidden, NotFound
+from modules.core.errors import BadRequest, DamagedFile, EaselError, Forbidden, NotFound
 from modules.plugins import manifest
 from modules.plugins.extension import CODE, Extension
 from modules.plugins.installing import git, index, packages, trial
@@ -24,6 +24,7 @@ from modules.plugins.installing.lock import Entry, Lock, State
 from modules.plugins.installing.packages import Packages
 from modules.plugins.installing.sources import Source, hidden, source
 from modules.plugins.installing.works import Works, carry
+from modules.plugins.manifest import Manifest
 from modules.web.security.exposure import reachable
 
 if TYPE_CHECKING:
@@ -176,7 +177,8 @@ class Manager:
     # --- the acts
 
     def install(self, values: JsonObject) -> JsonObject:
-        """{"url", "branch", "subfolder", "name", "requirements": "install" or "skip", "dry_run"} -> what came of it.
+        """{"url", "branch", "subfolder", "name", "requirements": "install" or "skip", "dry_run", "commit"} -> what came
+        of it. commit: the one that a dry run told of; another one by now is refused.
 
         Raises BadRequest, NotFound (branch), Conflict, Broken, GitFailed.
         """
@@ -189,7 +191,10 @@ class Manager:
         skip, dry = values.get("requirements") == "skip", bool(values.get("dry_run"))
         with self._act() as (work, before):
             self._refuse_twice(asked, before)
-            ready = self._ready(work, asked, git.newest(asked))
+            commit = git.newest(asked)
+            if values.get("commit") not in (None, "", commit):
+                raise BadRequest("It has changed since you looked at it: look again.", field="commit")
+            ready = self._ready(work, asked, commit)
             plan = {} if skip else self._packages.plan(ready.requirements)
             if dry:
                 return _result(
@@ -405,6 +410,7 @@ class Manager:
             commit = git.newest(asked)
             if commit == entry.commit:
                 return "latest", []
+            before_update = _said(self._folder / name)
             ready = self._ready(work, asked, commit)
             plan = self._packages.plan(ready.requirements)
             if not plan:
@@ -417,7 +423,8 @@ class Manager:
                 self._replace(
                     work, ready, {**before, name: dataclasses.replace(ready.entry, enabled=entry.enabled)}, changed
                 )
-        return f"updated to {commit[:8]}", [*words, *(self._load(name) if entry.enabled else [])]
+        more = _more(before_update, manifest.read(self._folder / name))
+        return f"updated to {commit[:8]}", [*more, *words, *(self._load(name) if entry.enabled else [])]
 
     def _replace(self, work: Path, ready: Ready, now: dict[str, Entry], changed: Callable[[], dict[str, Any]]) -> None:
         edited = git.changed(self._folder / ready.name) if (self._folder / ready.name / ".git").exists() else False
@@ -568,8 +575,8 @@ def _result(
     installed: bool = True,
     folder: Path | None = None,
 ) -> JsonObject:
-    """folder: where its files lie before they are installed; the answer then has the permissions that it declares."""
-    declared = {} if folder is None else {"permissions": _permissions(folder)}
+    """folder: where its files lie before they are installed; the answer then has what its manifest says."""
+    declared = {} if folder is None else _declared(folder)
     return {
         **declared,
         "name": name,
@@ -580,10 +587,25 @@ def _result(
     }
 
 
-def _permissions(folder: Path) -> list[str] | None:
-    """None: its manifest says nothing of them."""
-    said = manifest.read(folder).permissions
-    return None if said is None else list(said)
+def _declared(folder: Path) -> JsonObject:
+    """What it is and asks for; permissions are None where its manifest says nothing of them."""
+    said = manifest.read(folder)
+    permissions = None if said.permissions is None else list(said.permissions)
+    return {"version": said.version, "requires": list(said.requires), "permissions": permissions}
+
+
+def _said(folder: Path) -> Manifest:
+    """Its manifest, an empty one where it cannot be understood."""
+    try:
+        return manifest.read(folder)
+    except DamagedFile:
+        return Manifest()
+
+
+def _more(before: Manifest, now: Manifest) -> list[str]:
+    """What it declares to do that it did not before an update, in words."""
+    new = [each for each in now.permissions or () if each not in (before.permissions or ())]
+    return [f"It declares permissions that it did not have before: {', '.join(new)}."] if new else []
 
 
 def _place(entry: Entry | None) -> tuple[str, str, str, str] | None:

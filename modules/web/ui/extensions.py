@@ -43,10 +43,16 @@ class Board:
 
     def list(self, asked: JsonObject) -> JsonObject:
         """All of them, the folder that they are in, and why nothing can be installed, "" where it can."""
-        found = [_shown(each) for each in self.services.extensions()]
+        found = [_shown(each) | {"settings": self._section(each)} for each in self.services.extensions()]
         refusal = self.services.installing.refusal()
         folder = str(self.services.paths.extensions)
         return {"extensions": found, "folder": folder, "refusal": refusal, "index": INDEX}
+
+    def _section(self, extension: Any) -> str:
+        """The element with its settings in the tab Settings, "" where it has none."""
+        registry = self.services.options.registry
+        sections = [registry[key].section for key in extension.settings if key in registry and registry[key].works]
+        return f"settings_{sections[0]}" if sections else ""
 
     def act(self, asked: JsonObject) -> JsonObject:
         """{"act": enable, disable or reload, "name": …} -> the list, and what only a restart can do."""

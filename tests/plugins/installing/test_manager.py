@@ -70,6 +70,26 @@ def test_file_addresses_branches_and_subfolders(make_world: Make, origin: Origin
         world.do("install", url=str(origin.folder), subfolder="partz", name="second")
 
 
+def test_permissions_are_told_before_anything_is_installed_and_when_there_are_more(
+    make_world: Make, origin: Origin
+) -> None:
+    ini = "[Extension]\nName = Glow\nVersion = 1.0\nRequires = lamp\nPermissions = network\n"
+    first = origin.publish({"scripts/glow.py": "", "metadata.ini": ini})
+    world = make_world()
+    told = world.do("install", url=str(origin.folder), dry_run=True)
+    assert (told["installed"], told["commit"], told["version"]) == (False, first, "1.0")
+    assert (told["permissions"], told["requires"]) == (["network"], ["lamp"])
+    assert world.desk.look() == []
+    second = origin.publish({"extension.py": EMPTY, "extension.toml": 'permissions = ["network"]'})
+    with pytest.raises(BadRequest, match="changed since you looked"):
+        world.do("install", url=str(origin.folder), commit=first)
+    assert world.desk.look() == []
+    world.do("install", url=str(origin.folder), commit=second)
+    origin.publish({"extension.toml": 'permissions = ["network", "files"]'})
+    (words,) = world.do("update")["words"]
+    assert words == "It declares permissions that it did not have before: files."
+
+
 @pytest.mark.parametrize(
     ("files", "values", "error", "words"),
     [

@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image, PngImagePlugin
@@ -26,7 +27,7 @@ from modules.imaging.inputs import Inputs
 from modules.imaging.upscale import LATENT_MODES
 from modules.jobs.history import History, Picture
 from modules.jobs.progress import Control
-from modules.jobs.queue import Queue
+from modules.jobs.queue import Queue, Runner
 from modules.jobs.tally import Tally
 from modules.jobs.trash import Trash
 from modules.jobs.webhooks import Webhooks
@@ -188,8 +189,9 @@ def world(
     frozen: tuple[str, ...] = (),
     pace: float = 0.0,
     flags: Flags | None = None,
+    runners: Mapping[str, Runner] = MappingProxyType({}),
 ) -> World:
-    """Everything under `folder`; the queue is at work until `close`."""
+    """Everything under `folder`; the queue is at work until `close`. runners: for further kinds of jobs."""
     paths = Paths.make(root=folder)
     outputs = folder / "outputs"
     outputs.mkdir(parents=True, exist_ok=True)
@@ -203,6 +205,7 @@ def world(
             "img2img": painter,
             "extras": lambda job, control: desk.run(job, control),
             "merge": lambda job, control: {"path": "merged.safetensors", "comments": [], "seconds": 0.1},
+            **runners,
         },
     )
     library = FakeLibrary(*names, folder=paths.checkpoints[0], broken=broken)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.plugins.extension import Extension
+from modules.settings.options import Option
 from modules.web.ui.extensions import Board
 from modules.web.ui.island import answered
 from tests.web.ui.fakes import World
@@ -54,6 +55,15 @@ def test_a_failed_one_shows_its_error_and_traceback(make_world: Callable[..., Wo
     failed = Extension(name="glow", folder=tmp_path).failed("It <broke>.", "Traceback …")
     (row,) = ask(board(make_world(), Manager(), failed), "list")["extensions"]
     assert (row["state"], row["error"], row["traceback"]) == ("failed", "It <broke>.", "Traceback …")
+
+
+def test_the_way_to_its_settings(make_world: Callable[..., World], tmp_path: Path) -> None:
+    world = make_world()
+    registry = world.services.options.registry
+    registry.add(Option(key="glow_amount", default=1, kind="int", section="glow", works=True), title="Glow")
+    rows = [Extension(name=key, folder=tmp_path, settings=(key,)) for key in ("glow_amount", "canvas_hotkey_zoom")]
+    listed = ask(board(world, Manager(), *rows), "list")["extensions"]
+    assert [row["settings"] for row in listed] == ["settings_glow", ""]  # nothing honours the other
 
 
 def test_acts_are_jobs(make_world: Callable[..., World]) -> None:

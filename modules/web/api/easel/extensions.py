@@ -29,7 +29,10 @@ class Installation(Schema):
     subfolder: Line = Field("", description="Folder inside the repository that is the extension")
     name: Line = Field("", description="Its folder's name; empty: as the address has it")
     requirements: Literal["install", "skip"] = Field("install", description="Its Python packages, and install.py")
-    dry_run: bool = Field(False, description="Only tell which packages would be installed, or what conflicts")
+    dry_run: bool = Field(
+        False, description="Only tell which packages would be installed, which permissions it declares, or what conflicts"
+    )
+    commit: Line = Field("", description="The commit that a dry run told of; refused where it is another by now")
 
 
 class Names(Schema):

@@ -41,8 +41,7 @@ easelParts.extensions = (holder, ask) => {
             easelMake(
                 "div",
                 { class: "easel-bar" },
-                easelButton("Install", () => install(fields()), { kind: "primary", id: "install_extension_button" }),
-                easelButton("Look what it needs", () => install({ ...fields(), dry_run: true }), { id: "extensions_dry_run" }),
+                easelButton("Install", () => look(fields()), { kind: "primary", id: "install_extension_button" }),
             ),
         ],
         "Backup/Restore": [
@@ -107,9 +106,40 @@ easelParts.extensions = (holder, ask) => {
         load();
     }
 
+    const needs = (result) => Object.entries(result.packages).map(([key, value]) => `${key} ${value}`).join(", ") || easelWords("no new packages");
+
+    /** Fetch it and show what it is and asks for; nothing is installed before somebody has seen that. */
+    async function look(values) {
+        const found = await work("install", { ...values, dry_run: true }, () => "");
+        if (found) {
+            decide(found, () => install({ ...values, commit: found.commit }));
+        }
+    }
+
+    function decide(found, agreed) {
+        const declared = found.permissions === null ? easelWords("Its author does not say what it does beyond making pictures.") : found.permissions.join(", ") || easelWords("none");
+        const facts = [
+            [easelWords("Permissions"), declared],
+            [easelWords("Python packages"), needs(found)],
+            ...(found.requires.length ? [[easelWords("Needs the extensions"), found.requires.join(", ")]] : []),
+        ];
+        const dialog = easelDialog("Before it is installed", easelMake(
+            "div",
+            { id: "extensions_before" },
+            easelMake("p", { class: "easel-plain" }, easelMake("strong", {}, found.name), ` ${found.version} ${found.commit.slice(0, 8)}`),
+            easelMake("dl", {}, facts.flatMap(([title, text]) => [easelMake("dt", {}, easelMake("strong", {}, title)), easelMake("dd", { class: "easel-plain" }, text)])),
+            easelMake("p", { class: "comments" }, easelWords("An extension is a program with all rights of Easel; its permissions are its author's word.")),
+            easelMake(
+                "div",
+                { class: "easel-bar" },
+                easelButton("Install", () => { dialog.close(); agreed(); }, { kind: "primary", id: "extensions_agree" }),
+                easelButton("Cancel", () => dialog.close()),
+            ),
+        ));
+    }
+
     function install(values) {
-        const needs = (result) => Object.entries(result.packages).map(([key, value]) => `${key} ${value}`).join(", ") || easelWords("no new packages");
-        return work("install", values, (result) => [result.installed ? `${easelWords("Installed")}: ${result.name}.` : `${result.name}:`, `${easelWords("Python packages")}: ${needs(result)}.`, ...result.words].join(" "));
+        return work("install", values, (result) => [`${easelWords("Installed")}: ${result.name}.`, `${easelWords("Python packages")}: ${needs(result)}.`, ...result.words].join(" "));
     }
 
     function uninstall(extension) {
@@ -148,7 +178,7 @@ easelParts.extensions = (holder, ask) => {
             "li",
             { class: "easel-job" },
             words(each.name, [each.added, each.tags.join(", "), each.url], each.description),
-            each.installed ? easelMake("small", {}, easelWords("Installed")) : easelButton("Install", () => install({ url: each.url })),
+            each.installed ? easelMake("small", {}, easelWords("Installed")) : easelButton("Install", () => look({ url: each.url })),
         )));
     }
 
@@ -187,6 +217,7 @@ easelParts.extensions = (holder, ask) => {
             { class: `easel-job ${extension.state === "failed" ? "failed" : ""}`, "data-name": extension.name },
             easelMake("input", { type: "checkbox", name: `enable_${extension.name}`, checked: on, "aria-label": `${easelWords("Enabled")}: ${extension.title}`, onchange: (event) => load(event.target.checked ? "enable" : "disable", extension.name) }),
             middle,
+            extension.settings ? easelButton("Settings", () => easelShowSettings(extension.settings), { symbol: "⚙" }) : null,
             on ? easelButton("Load again", () => load("reload", extension.name), { symbol: "↻" }) : null,
             extension.remote && !extension.builtin ? easelButton("Update", () => work("update", { names: [extension.name] }), { symbol: "⇩" }) : null,
             extension.builtin ? null : easelButton("Uninstall", () => uninstall(extension), { symbol: "✕" }),

@@ -151,6 +151,23 @@ easelParts.settings = (holder, ask, tell) => {
     onOptionsChanged(() => known && shown && refresh());
 };
 
+/** Open the tab with a section of it in sight; one of an extension that was loaded since the page was made is not there. */
+function easelShowSettings(id) {
+    easelOpenTab("tabs", "tab_settings");
+    const search = document.querySelector("#settings_search input");
+    search.value = "";
+    easelSearchSettings("");
+    const look = (patience) => {
+        const section = document.getElementById(id);
+        if (section && section.offsetParent) {
+            section.scrollIntoView({ block: "start" });
+        } else if (patience > 0) {
+            window.setTimeout(() => look(patience - 1), 100);
+        }
+    };
+    look(30);
+}
+
 /** Show the settings that hold every word of the search; a section goes with its last setting. */
 function easelSearchSettings(text) {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
