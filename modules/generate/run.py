@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from modules.core.errors import EaselError
+from modules.core.errors import BadRequest, EaselError
 from modules.core.types import JsonObject
 from modules.generate import (
     attending,
@@ -30,6 +30,7 @@ from modules.generate import (
     restoring,
     sampling,
     token_merging,
+    words,
 )
 from modules.generate.guidance import Program
 from modules.generate.handoff import Read
@@ -47,6 +48,10 @@ from modules.settings.options import Snapshot
 
 UNTILED = "This model has no convolutions that could see the opposite border: its pictures do not become seamless."
 """A remark where tiling is asked of a transformer."""
+
+
+BEYOND = 1e6
+"""No latent of a picture is as large as this; its VAE would overflow."""
 
 
 def make(studio: Studio, request: Generation, options: Mapping[str, Any], control: Control, album: Album) -> JsonObject:
@@ -236,10 +241,8 @@ def decoded(
     studio: Studio, model: Model, work: Plan, index: int, latents: Tensor, *, quick: bool = False
 ) -> list[Tensor]:
     """Latents (B, C, H, W) to pixels, (3, H, W) in 0..1 each. quick: in the way of previews."""
-    if not torch.isfinite(latents).all():
-        raise EaselError(
-            f"{work.checkpoint.title} produced numbers that are not finite. Start with --no-half, or take another file."
-        )
+    if not bool(latents.abs().max() < BEYOND):  # also what is no number
+        raise _overflow(work)
     decode: Callable[[Tensor], Tensor]
     if quick:
         decode = previews.Look(model=model, plan=work, tiny=studio.tiny, approx=studio.approx).whole
@@ -249,6 +252,17 @@ def decoded(
     event = moments.Decoded(plan=work, index=index, pixels=[decode(latent) for latent in latents])
     studio.moments.decoded.fire(event)
     return event.pixels
+
+
+def _overflow(work: Plan) -> EaselError:
+    """Why numbers may have overflowed: the request's fault where it asks for something absurd."""
+    told = f"{work.checkpoint.title} produced numbers that are not finite or beyond all measure"
+    second = work.hires.prompts + work.hires.negative_prompts if work.hires else ()
+    prompts = dict.fromkeys((*work.prompts, *work.negative_prompts, *second))
+    culprit = next(filter(None, map(words.too_strong, prompts)), None)
+    if culprit:
+        return BadRequest(f"{told}: {culprit} is too strong.", field="prompt")
+    return EaselError(f"{told}. Start with --no-half, or take another file.")
 
 
 def _finished(studio: Studio, work: Plan, number: int, image: Image.Image) -> Image.Image:

@@ -9,12 +9,16 @@ from typing import Any, NamedTuple
 from modules.core.errors import BadRequest
 from modules.generate.course import flag
 from modules.generate.request import Generation
-from modules.prompts import comments, editing, network_tags
+from modules.prompts import comments, editing, emphasis, network_tags
 from modules.prompts.editing import Timeline
 from modules.prompts.styles import StyleBook
 
 MOST_PROMPTS = 100
 """Prompts that AND may join: the model is asked about each at every step."""
+
+
+STRONG = 10.0
+"""Strengths and weights above this make no picture better, and may be too much for the number format."""
 
 
 class Words(NamedTuple):
@@ -39,6 +43,30 @@ def remarks(negative: str) -> list[str]:
     """What a negative prompt asks for in vain: A1111 reads networks there as text."""
     tags = (tag for tag in network_tags.split(negative)[1] if tag.kind)
     return [f"<{tag.word}:{':'.join(tag.positional)}> is only text in the negative prompt." for tag in tags]
+
+
+def too_strong(prompt: str) -> str | None:
+    """The first network or words of a prompt that weigh more than anything useful; what else may have made numbers
+    overflow is not for a prompt to say.
+    """
+    text, tags = network_tags.split(prompt)
+    for tag in tags:
+        values = [*tag.positional[1:3], *(tag.named.get(name, "") for name in ("te", "unet"))]
+        if any(abs(_number(value)) > STRONG for value in values):
+            return f"<{tag.word}:{':'.join(tag.positional)}>"
+    for words, weight in editing.subprompts(text):
+        pieces = [*emphasis.parse(words), (words, weight)]
+        found = next((piece for piece, factor in pieces if abs(factor) > STRONG), None)
+        if found is not None:
+            return f'"{found.strip()[:80]}"'
+    return None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def notes(options: Mapping[str, Any], new: Timeline, prompt: str, negative: str) -> dict[str, Any]:

@@ -84,7 +84,9 @@ class Vae:
     def _widen(self) -> None:
         now = self._dtype()
         overflowed = f"The VAE overflowed in {_name(now)}"
-        if self.wider is None or self.wider == now or now == torch.float32:
+        if now == torch.float32:
+            raise EaselError(f"{overflowed}: what it was given is no latent of a picture, or its file is damaged.")
+        if self.wider is None or self.wider == now:
             raise EaselError(f"{overflowed}. Turn auto_vae_precision on in Settings, or start with --no-half-vae.")
         remark = f"{overflowed} and runs in {_name(self.wider)} from now on."
         log.warning("%s", remark)

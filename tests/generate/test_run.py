@@ -88,6 +88,12 @@ def test_random_seeds_are_real_and_told(bench: Bench) -> None:
     assert f"Seed: {seed}," in result["info"]["infotexts"][0]
 
 
+def test_weights_beyond_all_measure_are_blamed_on_the_prompt(bench: Bench) -> None:
+    with pytest.raises(BadRequest, match='"b" is too strong') as raised:
+        bench.make(Txt2Img(**{**SMALL, "steps": 1, "prompt": f"a AND b :-{'9' * 32}"}))
+    assert raised.value.field == "prompt"
+
+
 def test_interrupted_work_is_decoded_and_ends_the_job(bench: Bench) -> None:
     control = Silent(interrupt_at=2)
     result = bench.make(Txt2Img(**{**SMALL, "steps": 5}, n_iter=3), control)

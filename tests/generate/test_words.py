@@ -42,6 +42,20 @@ def test_networks_in_the_negative_prompt_are_remarked_upon() -> None:
 
 
 @pytest.mark.parametrize(
+    ("prompt", "culprit"),
+    [
+        ("a cat <lora:some:1> (big:1.5) AND a dog :-2", None),
+        ("a cat <lora:some:1e38>", "<lora:some:1e38>"),
+        ("a cat <lora:some:te=1:unet=-99>", "<lora:some>"),
+        ("a (big:5000) cat", '"big"'),
+        ("a cat AND a dog :200", '"a dog"'),
+    ],
+)
+def test_what_is_absurdly_strong_is_named(prompt: str, culprit: str | None) -> None:
+    assert words.too_strong(prompt) == culprit
+
+
+@pytest.mark.parametrize(
     ("prompt", "changes", "told"),
     [
         ("a cat", {"emphasis": "No norm"}, {}),

@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+import torch
 
+from tests.networks import made
 from tests.server.running import SMALL, Answer, Server, blamed, pixels
 
 REFUSED: tuple[tuple[str, Any, str], ...] = (
@@ -124,6 +126,29 @@ def test_a_prompt_of_ten_thousand_words(server: Server) -> None:
     answer = server.txt2img(prompt=long, steps=1)
     assert answer.infotexts[0].startswith(long)
     assert pixels(answer.images[0]) != pixels(server.txt2img(prompt="", steps=1).images[0])
+
+
+def test_loras_that_cannot_be_used_are_told_and_the_next_picture_is_well(server: Server) -> None:
+    folder = server.data / "models" / "Lora"
+    plain = server.txt2img()
+    foreign = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
+    files = [
+        made.lora(folder, "strong-one"),
+        made.written(folder, "cut-one", {"some.weight": torch.zeros(64)}),
+        made.written(folder, "foreign-one", {f"{foreign}.lora_down.weight": torch.ones(4, 2048)}),
+    ]
+    files[1].write_bytes(files[1].read_bytes()[:-40])
+    try:
+        for name, reason in (("nowhere", "not found"), ("cut-one", "cut-one"), ("foreign-one", "Diffusion XL")):
+            answer = server.post("txt2img", {**SMALL, "prompt": f"a cat <lora:{name}:1>"})
+            assert reason in answer.raise_for_status().json()["comments"][0]
+            assert pixels(Answer(answer).images[0]) == pixels(plain.images[0])
+        absurd = server.post("txt2img", {**SMALL, "prompt": "a cat <lora:strong-one:1e38>"})
+        assert (absurd.status_code, blamed(absurd)) == (422, "prompt")
+    finally:
+        for file in files:
+            file.unlink()
+    assert server.txt2img().same_as(plain)
 
 
 @pytest.mark.parametrize("prompt", ["\x00", "((((", "\U0001f431" * 300, "(a:99999999)", "<lora:none:1>", "[a:b:0.5]"])

@@ -33,7 +33,8 @@ def routes(services: Services) -> APIRouter:
         """Make pictures from text; answers when they are there.
 
         `infotext` fills in fields that are not given; `override_settings` hold for this request alone;
-        `force_task_id` becomes the job's id. `sampler_index` is the old name of `sampler_name`.
+        `force_task_id` becomes the job's id. `sampler_index` is the old name of `sampler_name`. Where there is
+        something to say of the work, such as networks that were left out, the answer also has `comments`, a list.
         """
         loop = asyncio.get_running_loop()
         asked, id = await loop.run_in_executor(workers, submit_txt2img, services, body, request.state.user)
@@ -106,6 +107,8 @@ def _answer(job: Job, asked: schemas.Processing) -> Response:
         "parameters": asked.model_dump(),
         "info": errors.dumps(job.result["info"]),
     }
+    if comments := job.result.get("comments"):
+        content["comments"] = comments
     return errors.as_json(content)
 
 
