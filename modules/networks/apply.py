@@ -333,11 +333,10 @@ def _repeated(wishes: Sequence[Wish], notes: list[str]) -> list[Wish]:
 def _collect(terms: dict[Target, list[Term]], network: Network, ask: Wish) -> None:
     for change in network.changes:
         strength = ask.unet if change.layer.component == UNET else ask.text
-        if not strength:
-            continue
         weight = change.weight
         if ask.rank is not None and isinstance(weight, LoRA):
             weight = weight.cut(ask.rank)
         for attribute, delta in (("weight", weight), ("bias", change.bias)):
-            if delta is not None:
+            # at strength 0 too A1111 rounds a weight to the number format in which a change is worked out
+            if delta is not None and (strength or delta.precision != torch.float32):
                 terms.setdefault(Target(change.layer, attribute), []).append((strength, delta))

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from modules.core.errors import BadRequest
 from modules.core.store import Store
 from modules.generate.request import Txt2Img
 from modules.loading.text import TextEncoder
@@ -126,6 +127,20 @@ def test_a_lora_named_twice_counts_twice_with_its_last_strengths(
     assert bits(model) == twice
     apply(networks, model, "<lora:a:0.5><lora:a:0.3>")
     assert bits(model) != twice
+
+
+def test_at_strength_0_a_half_file_rounds_weights_and_a_lora_does_nothing(
+    networks: Networks, model: Any, tmp_path: Path
+) -> None:
+    """As A1111, which adds nothing to weights rounded to the file's precision."""
+    made.written(tmp_path / "Lora", "half", {f"{made.TO_Q}.diff": torch.ones(32, 32, dtype=torch.bfloat16)})
+    made.lora(tmp_path / "Lora", "a")
+    layer = model.unet.down_blocks[0].attentions[0].transformer_blocks[0].attn1.to_q
+    before, base = bits(model), layer.weight.detach().clone()
+    apply(networks, model, "<lora:half:0>")
+    assert torch.equal(layer.weight, base.bfloat16().to(base.dtype))
+    apply(networks, model, "<lora:a:0>")
+    assert bits(model) == before
 
 
 def test_an_unchanged_wish_is_no_work(networks: Networks, model: Any, tmp_path: Path) -> None:
@@ -287,11 +302,9 @@ def test_a_textual_inversion_of_another_width_is_told_where_it_is_used(bench: Be
 
 
 def test_absurd_strengths_are_told_and_the_next_job_is_well(bench: Bench) -> None:
-    from modules.core.errors import EaselError
-
     made.lora(bench.folder / "Lora", "strong")
     plain = bench.make(Txt2Img(prompt="a cat", **SMALL))
-    with pytest.raises(EaselError, match="not finite"):
+    with pytest.raises(BadRequest, match=r"not finite.*<lora:strong:1e38> is too strong"):
         bench.make(Txt2Img(prompt="a cat <lora:strong:1e38>", **SMALL))
     again = bench.make(Txt2Img(prompt="a cat", **SMALL))
     paths = [Path(result["pictures"][0]["path"]) for result in (plain, again)]
