@@ -33,7 +33,7 @@ CHAOTIC = {
     " rebuilt operation by operation with A1111's attention and k-diffusion's own solver, are at 38 to 41 dB from"
     " A1111's picture (67 or 69 steps), by the way attention is written; no way of those tried (three kinds of"
     " attention, one or two threads, with and without oneDNN, channels last) meets all of A1111's shorter pictures to"
-    " the last bit, so its processor summed in another order than ours",
+    " the last bit; most likely its processor summed in another order than ours",
 }
 """Pictures that cannot be compared closely, each with its reason; their texts are compared."""
 
