@@ -124,11 +124,12 @@ class App:
             hashing=not flags.no_hashing,
             vae_folders=self.paths.vae,
             vae_file=Path(flags.vae_path) if flags.vae_path else None,
+            hidden=self._hidden,
         )
         self._studio: Studio | None = None
         self._making_studio = threading.Lock()
         self.inputs = Inputs(self.paths.inputs)
-        self.upscalers = Upscalers(self.paths.upscalers, self._placement)
+        self.upscalers = Upscalers(self.paths.upscalers, self._placement, hidden=self._hidden)
         gfpgan = {"GFPGAN": Path(flags.gfpgan_model)} if flags.gfpgan_model else {}
         self.faces = FaceRestorers(self.paths.faces, self._placement, files=gfpgan)
         self.steps = postprocess_steps.builtin()
@@ -281,6 +282,7 @@ class App:
                 embeddings=self.paths.embeddings,
                 store=self.store,
                 others=self.network_words,
+                hidden=self._hidden,
             ),
             styles=self.styles,
             tiny=TinyFiles(self.paths.models / "VAE-taesd"),
@@ -330,6 +332,10 @@ class App:
             accepts=self.guests.accepts,
             installer=functools.partial(run_installer, root=ROOT, data=self.paths.data, constraints=pinned),
         )
+
+    def _hidden(self) -> bool:
+        """Whether models are looked for in folders whose names begin with a dot."""
+        return bool(self.options.snapshot()["list_hidden_files"])
 
     def _placement(self, part: str) -> Placement:
         """Where "esrgan", "gfpgan", … compute: with everything else, unless --use-cpu names them."""

@@ -18,7 +18,7 @@ from modules.core.store import Store
 from modules.loading import families, opening
 from modules.loading.hashes import Hashes
 from modules.loading.vaes import Vaes
-from modules.loading.walking import walk
+from modules.loading.walking import Asked, always, walk
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,7 @@ class Library:
     """All checkpoints below the given folders, and single files beside them; safe to use from any thread.
 
     vaes: the separate VAEs, below `vae_folders` and beside the checkpoints; vae_file: the one for every checkpoint.
+    hidden: whether folders count whose names begin with a dot.
     """
 
     def __init__(
@@ -99,11 +100,13 @@ class Library:
         hashing: bool = True,
         vae_folders: Iterable[Path] = (),
         vae_file: Path | None = None,
+        hidden: Asked = always,
     ) -> None:
         self.folders = tuple(folders)
         self.files = tuple(files)
         self._hashes = Hashes(store, enabled=hashing)
-        self.vaes = Vaes(vae_folders, self.folders, self._hashes, fixed=vae_file)
+        self.vaes = Vaes(vae_folders, self.folders, self._hashes, fixed=vae_file, hidden=hidden)
+        self._hidden = hidden
         self._lock = threading.Lock()
         self._found: tuple[Checkpoint, ...] = ()
         self.refresh()
@@ -161,7 +164,7 @@ class Library:
     def _files(self) -> Iterator[tuple[Path, str]]:
         seen: set[Path] = set()
         for folder in self.folders:
-            for path in walk(folder, models=True):
+            for path in walk(folder, models=True, hidden=self._hidden()):
                 lower = path.name.lower()
                 wanted = path.is_dir() or (lower.endswith(ENDINGS) and not lower.endswith(_VAE_ENDINGS))
                 if path in seen or not wanted:

@@ -16,7 +16,7 @@ from typing import Any
 from modules.core.errors import DamagedFile, EaselError, NotFound
 from modules.loading import cards, opening
 from modules.loading.hashes import Hashes
-from modules.loading.walking import walk
+from modules.loading.walking import Asked, always, walk
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +52,18 @@ class Vaes:
     """
 
     def __init__(
-        self, folders: Iterable[Path], beside: Iterable[Path], hashes: Hashes, *, fixed: Path | None = None
+        self,
+        folders: Iterable[Path],
+        beside: Iterable[Path],
+        hashes: Hashes,
+        *,
+        fixed: Path | None = None,
+        hidden: Asked = always,
     ) -> None:
         self._folders = tuple(folders)
         self._beside = tuple(beside)
         self._hashes = hashes
+        self._hidden = hidden
         self._lock = threading.Lock()
         self._found: tuple[VaeFile, ...] = ()
         if fixed and not fixed.is_file():
@@ -135,9 +142,10 @@ class Vaes:
 
     def _files(self) -> Iterator[Path]:
         """In A1111's order: what lies beside checkpoints, then the folders of VAEs."""
+        hidden = self._hidden()
         for folders, endings in ((self._beside, BESIDE_ENDINGS), (self._folders, ENDINGS)):
             for folder in folders:
-                yield from (path for path in walk(folder) if path.name.lower().endswith(endings))
+                yield from (path for path in walk(folder, hidden=hidden) if path.name.lower().endswith(endings))
 
 
 def _examined(

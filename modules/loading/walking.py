@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 log = logging.getLogger(__name__)
 
@@ -13,9 +14,19 @@ MARK = "model_index.json"
 """A folder with this file is one model in diffusers' layout."""
 
 
-def walk(folder: Path, *, models: bool = False) -> Iterator[Path]:
+Asked: TypeAlias = Callable[[], bool]
+"""Whether folders are listed whose names begin with a dot: A1111's option `list_hidden_files`."""
+
+
+def always() -> bool:
+    """The option's default."""
+    return True
+
+
+def walk(folder: Path, *, models: bool = False, hidden: bool = True) -> Iterator[Path]:
     """Files below a folder, sub-folders too, links followed; a folder that cannot be read is passed over with a log
-    line. What lies inside a model in diffusers' layout is not listed; models: the folder itself is.
+    line. What lies inside a model in diffusers' layout is not listed; models: the folder itself is. hidden: sub-folders
+    whose names begin with a dot are looked into too.
     """
     visited: set[str] = set()
 
@@ -29,6 +40,8 @@ def walk(folder: Path, *, models: bool = False) -> Iterator[Path]:
             folders.clear()
             continue
         visited.add(real)
+        if not hidden:
+            folders[:] = [name for name in folders if not name.startswith(".")]
         if MARK in files and root != str(folder):
             folders.clear()
             if models:

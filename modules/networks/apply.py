@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from modules.core.errors import DamagedFile, unknown
 from modules.core.store import Store
 from modules.loading.loader import Model
+from modules.loading.walking import Asked, always
 from modules.networks import hypernetwork, lora
 from modules.networks.deltas import LoRA
 from modules.networks.embeddings import Embedding, Embeddings
@@ -99,11 +100,12 @@ class Networks:
         embeddings: Sequence[Path],
         store: Store,
         others: Collection[str] = (),
+        hidden: Asked = always,
     ) -> None:
-        """others: first words of tags that somebody else serves, as they are at any time."""
+        """others: first words of tags that somebody else serves, as they are at any time; hidden: see `Files`."""
         self._others = others
-        self.loras = Files(loras, LORA_ENDINGS)
-        self.hypernetworks = Files(hypernetworks, (".pt",))
+        self.loras = Files(loras, LORA_ENDINGS, hidden=hidden)
+        self.hypernetworks = Files(hypernetworks, (".pt",), hidden=hidden)
         self.embeddings = Embeddings(embeddings)
         self._digests = Digests(store)
         self._states: weakref.WeakKeyDictionary[nn.Module, _State] = weakref.WeakKeyDictionary()

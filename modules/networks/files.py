@@ -18,6 +18,7 @@ from torch import Tensor
 from modules.core.errors import DamagedFile
 from modules.core.store import Store
 from modules.loading import header, opening, pickles
+from modules.loading.walking import Asked, always
 
 ALIAS = "Alias from file"
 FORBIDDEN = frozenset(("none", "addams"))
@@ -45,9 +46,13 @@ class NetworkFile:
 
 
 class Files:
-    """All files with the given endings below some folders. Scanned when first asked, and again for unknown names."""
+    """All files with the given endings below some folders. Scanned when first asked, and again for unknown names.
 
-    def __init__(self, folders: Sequence[Path], endings: Sequence[str]) -> None:
+    hidden: whether folders count whose names begin with a dot.
+    """
+
+    def __init__(self, folders: Sequence[Path], endings: Sequence[str], *, hidden: Asked = always) -> None:
+        self._hidden = hidden
         self._folders = tuple(folders)
         self._endings = tuple(endings)
         self._found: tuple[NetworkFile, ...] | None = None
@@ -97,7 +102,7 @@ class Files:
                 folders.clear()
                 continue
             seen.add(real)
-            folders.sort()
+            folders[:] = sorted(name for name in folders if self._hidden() or not name.startswith("."))
             yield from (Path(root, name) for name in sorted(names) if name.lower().endswith(self._endings))
 
 

@@ -44,7 +44,7 @@ add_model_name_to_info add_model_hash_to_info add_version_to_infotext add_user_n
 auto_backcompat disable_weights_auto_swap
 live_previews_enable live_previews_image_format show_progress_every_n_steps show_progress_type
 live_preview_content live_preview_refresh_period show_progress_grid live_preview_allow_lowvram_full
-live_preview_fast_interrupt samples_log_stdout
+live_preview_fast_interrupt samples_log_stdout list_hidden_files
 ESRGAN_tile ESRGAN_tile_overlap DAT_tile DAT_tile_overlap SWIN_tile SWIN_tile_overlap SCUNET_tile SCUNET_tile_overlap
 face_restoration face_restoration_model code_former_weight face_restoration_unload save_images_before_face_restoration
 outdir_extras_samples use_original_name_batch use_upscaler_name_as_suffix postprocessing_disable_in_extras
@@ -244,6 +244,7 @@ HELP = {
     " A1111's file in models/VAE-approx, TAESD one in models/VAE-taesd: without it they are Approx cheap.",
     "live_preview_fast_interrupt": "Interrupted: no final decoding, the picture is as coarse as a preview.",
     "samples_log_stdout": "After each job, what the API calls info is written to the console.",
+    "list_hidden_files": "Folders whose names begin with a dot; takes effect when lists are read again.",
     "live_preview_content": "What the preview shows of the model's answers.",
     "live_preview_refresh_period": "In milliseconds.",
     "quicksettings_list": "Settings shown at the top of the page; takes effect when the page is opened again.",

@@ -19,6 +19,7 @@ from modules.core.errors import BadRequest, EaselError, NotFound
 from modules.imaging import upscale
 from modules.loading.upscale import files
 from modules.loading.upscale.files import UpscalerFile
+from modules.loading.walking import Asked, always
 
 if TYPE_CHECKING:
     from modules.core.device import Placement
@@ -54,13 +55,17 @@ BUILT_IN = (
 
 
 class Upscalers:
-    """All of them. folders: by the name of their folder below models/; placement: where a part ("esrgan") computes.
+    """All of them. folders: by the name of their folder below models/; placement: where a part ("esrgan") computes;
+    hidden: whether folders count whose names begin with a dot.
 
     Listing is safe from any thread; upscaling is done by one at a time.
     """
 
-    def __init__(self, folders: Mapping[str, Sequence[Path]], placement: Callable[[str], Placement]) -> None:
+    def __init__(
+        self, folders: Mapping[str, Sequence[Path]], placement: Callable[[str], Placement], *, hidden: Asked = always
+    ) -> None:
         self.folders = folders
+        self._hidden = hidden
         self._placement = placement
         self._added: tuple[Upscaler, ...] = ()
         self._guard = threading.Lock()
@@ -70,7 +75,7 @@ class Upscalers:
 
     def refresh(self) -> None:
         """Look for files again."""
-        found = files.scan(self.folders)
+        found = files.scan(self.folders, hidden=self._hidden())
         self._files = tuple(Upscaler(name=file.name, file=file, scale=file.scale) for file in found)
 
     def rows(self) -> list[Upscaler]:

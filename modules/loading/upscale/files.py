@@ -80,13 +80,14 @@ class UpscalerFile:
     scale: float
 
 
-def scan(folders: Mapping[str, Sequence[Path]]) -> list[UpscalerFile]:
+def scan(folders: Mapping[str, Sequence[Path]], *, hidden: bool = True) -> list[UpscalerFile]:
     """All files below the folders of each kind (by its folder name); no file is opened. Of two with one name the later
-    gets its folder's name behind its own.
+    gets its folder's name behind its own. hidden: see `walk`.
     """
     found: dict[str, UpscalerFile] = {}
     for kind in KINDS:
-        for path in dict.fromkeys(path for folder in folders.get(kind.folder, ()) for path in walk(folder)):
+        below = (path for folder in folders.get(kind.folder, ()) for path in walk(folder, hidden=hidden))
+        for path in dict.fromkeys(below):
             if path.suffix.lower() not in ENDINGS:
                 continue
             known = _BY_STEM.get(path.stem.casefold())
