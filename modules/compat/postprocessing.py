@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from modules.compat import room as rooms
-from modules.compat import scripting
+from modules.compat import scripting, values
 from modules.generate.postprocess import Arguments, Piece, Step, Tools
 
 if TYPE_CHECKING:
@@ -124,31 +124,41 @@ def install(room: Room, basedir: str) -> list[Callable[[], None]]:
             script.controls = controls
             mine.scripts.append(script)
             try:
-                undo.append(room.app.steps.add(_step(script)))
+                undo.append(room.app.steps.add(_step(room, script)))
             except ValueError as error:
                 log.warning("%s: %s", data.path, error)
     return undo
 
 
-def _step(script: ScriptPostprocessing) -> Step:
+def _step(room: Room, script: ScriptPostprocessing) -> Step:
+    def build() -> dict[str, Any]:
+        """Its widgets once more, in the page."""
+        from modules.compat import gradio3
+
+        with gradio3.speaking(room), gradio3.guest():
+            script.controls = script.ui() or {}
+        return dict(script.controls)
+
     return Step(
         name=script.name or type(script).__name__,
         order=int(script.order),
-        run=_worker(script, "process"),
-        look=_worker(script, "process_firstpass"),
+        run=_worker(room, script, "process"),
+        look=_worker(room, script, "process_firstpass"),
         defaults={name: scripting.default_of(control) for name, control in script.controls.items()},
         wanted=lambda asked: True,
+        build=build if script.controls else None,
+        encode=lambda value: values.encoded(room, value),
     )
 
 
-def _worker(script: ScriptPostprocessing, method: str) -> Any:
+def _worker(room: Room, script: ScriptPostprocessing, method: str) -> Any:
     def work(piece: Piece, asked: Arguments, tools: Tools, /) -> None:
         pp = PostprocessedImage(piece.image)
         pp.info, pp.nametags = piece.info, piece.tags
         pp.caption, pp.disable_processing = piece.caption, piece.finished
         if piece.target:
             pp.shared.target_width, pp.shared.target_height = piece.target
-        known = {name: asked[name] for name in script.controls if name in asked}
+        known = {name: values.decoded(room, asked[name]) for name in script.controls if name in asked}
         scripting.wrap_call(getattr(script, method), script.filename or "", method, pp, **known)
         piece.image, piece.info, piece.tags = pp.image, pp.info, pp.nametags
         piece.caption, piece.finished = pp.caption or "", pp.disable_processing

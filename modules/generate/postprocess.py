@@ -16,6 +16,7 @@ from PIL import Image
 from modules.core.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:
+    from modules.generate.scripts.registry import Argument
     from modules.loading.faces import FaceRestorers
     from modules.loading.upscale.catalog import OnTile, Upscalers
 
@@ -77,6 +78,10 @@ class Step:
     """A row. name: A1111's; order: small ones first; defaults: its arguments and their values; wanted: whether these
     arguments ask for anything; check: raises before the job is queued what `run` would raise; look: called for the
     first piece before any step runs.
+
+    parameters: arguments that are described: their defaults, ends and menus are those of their widgets in the Extras
+    tab, and values are held to them. build: makes the widgets itself with Gradio inside the open tab -> argument ->
+    component; encode: the value of such a one -> JSON.
     """
 
     name: str
@@ -86,6 +91,39 @@ class Step:
     wanted: Callable[[Arguments], bool] = lambda asked: bool(asked.get("enable"))
     check: Callable[[Arguments, Tools], None] = lambda asked, tools: None
     look: Work = _nothing
+    parameters: Sequence[Argument] = ()
+    build: Callable[[], Mapping[str, Any]] | None = None
+    encode: Callable[[Any], Any] = lambda value: value
+
+    @property
+    def usual(self) -> dict[str, Any]:
+        """Every argument with its usual value."""
+        return {**{each.name: each.default for each in self.parameters}, **self.defaults}
+
+    def read(self, given: Arguments) -> dict[str, Any]:
+        """All arguments, those given checked. Raises BadRequest."""
+        described = {each.name: each for each in self.parameters}
+        read = self.usual
+        for name, value in given.items():
+            field = f"steps.{self.name}.{name}"
+            if name in described:
+                read[name] = described[name].within(value, field=field)
+            elif self.build is not None or alike(read.get(name), value):
+                read[name] = value
+            else:
+                raise BadRequest(f"{field}: wants a value such as {read[name]!r}.", field=field)
+        return read
+
+
+def alike(usual: Any, value: Any) -> bool:
+    """Whether a value is of the kind of the usual one; None is of every kind."""
+    if usual is None or isinstance(usual, bool):
+        return usual is None or isinstance(value, bool)
+    if isinstance(usual, int | float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(usual, tuple | list):
+        return isinstance(value, tuple | list)
+    return value is None or isinstance(value, type(usual))
 
 
 class Steps:
@@ -130,7 +168,7 @@ class Steps:
             if not isinstance(given, Mapping):
                 raise BadRequest(f'steps: the arguments of "{name}" must be an object.', field="steps")
         rows = [row for row in self.in_order(options) if row.name in wishes]
-        return [(row, {**row.defaults, **wishes[row.name]}) for row in rows]
+        return [(row, row.read(wishes[row.name])) for row in rows]
 
 
 def chain(first: Piece, asked: Sequence[tuple[Step, Arguments]], tools: Tools) -> list[Piece]:

@@ -35,13 +35,14 @@ class ExtrasDesk:
         self._queue = queue
         self.saved: list[Path] = []
         self.requests: list[Extras] = []
+        self.steps = postprocess_steps.builtin()
         models = {name: (folder / "models" / name,) for name in ("ESRGAN", "RealESRGAN", "GFPGAN", "Codeformer")}
         self.upscalers = Upscalers(models, lambda part: device.choose(use_cpu=["all"]))
         self.faces = FaceRestorers(models, lambda part: device.choose(use_cpu=["all"]))
         self.jobs = ExtrasJobs(
             Desk(
                 options=options,
-                steps=postprocess_steps.builtin(),
+                steps=self.steps,
                 upscalers=self.upscalers,
                 faces=self.faces,
                 data=folder,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 
-from modules.core.errors import EaselError
+from modules.core.errors import BadRequest, EaselError
 from modules.generate.extras import Extras
 from modules.generate.extras_jobs import Upload
 from modules.imaging.upscale import LATENT_MODES
@@ -142,7 +142,10 @@ def request(body: schemas.ExtrasBaseRequest) -> Extras:
             "codeformer_weight": body.codeformer_weight,
         },
     }
-    return Extras(steps=steps, save=False)
+    for name in steps:
+        if name in body.steps:
+            raise BadRequest(f"steps: {name} has fields of its own.", field="steps")
+    return Extras(steps=steps | body.steps, save=False)
 
 
 def _pictures(job: Job, wanted: bool) -> tuple[str, list[str]] | Response:

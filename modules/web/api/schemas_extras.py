@@ -34,6 +34,11 @@ class ExtrasBaseRequest(Schema):
     upscaler_2: Text = Field(default="None", title="Secondary upscaler", description=_UPSCALERS)
     extras_upscaler_2_visibility: Share = Field(default=0, title="Secondary upscaler visibility")
     upscale_first: bool = Field(default=False, title="Upscale first")
+    steps: dict[str, dict[str, Any]] = Field(
+        default={},
+        title="Further steps",
+        description="Steps of extensions, and Easel's beyond those above: name -> arguments. Each has to be asked for.",
+    )
     force_task_id: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
 
     @model_validator(mode="before")

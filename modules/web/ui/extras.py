@@ -1,12 +1,13 @@
 """The Extras tab: enlarge, repair and cut pictures that exist. Built by `page`; the work is `generate.extras`.
 
-A tick and a few widgets for each postprocessing step; those of extensions get plain widgets for their arguments.
+A tick and a few widgets for each postprocessing step; those of extensions describe theirs, or make them themselves.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ import gradio as gr
 from modules.core.errors import BadRequest, EaselError
 from modules.generate.extras import Extras
 from modules.generate.extras_jobs import Upload
-from modules.web.ui import elements, markup
+from modules.web.ui import elements, markup, scripts
 from modules.web.ui.form import QUIET, Updates
 from modules.web.ui.generation import make_screen
 from modules.web.ui.passes import switch
@@ -24,8 +25,10 @@ from modules.web.ui.rows import Widgets
 from modules.web.ui.screen import OWNER, Screen, buttons, panel
 
 if TYPE_CHECKING:
+    from modules.generate.postprocess import Step
     from modules.web.services import Services
 
+log = logging.getLogger(__name__)
 SINGLE, BATCH, FOLDER = range(3)
 """Where the pictures come from, in the order of the tabs."""
 UPSCALE = "Upscale"
@@ -34,7 +37,9 @@ Values = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tab:
-    """steps: "<step>/<argument>" -> widget; source: number of the tab with the pictures."""
+    """steps: "<step>/<argument>" -> widget; source: number of the tab with the pictures; encode: step -> what makes
+    JSON of a value of its widgets.
+    """
 
     services: Services
     source: gr.State
@@ -45,6 +50,7 @@ class Tab:
     show: gr.Checkbox
     steps: Widgets
     screen: Screen
+    encode: Mapping[str, Callable[[Any], Any]]
 
     @property
     def inputs(self) -> set[Any]:
@@ -67,13 +73,19 @@ class Tab:
         request = Extras(
             input_dir=(data[self.input_dir] or "").strip() if source == FOLDER else "",
             output_dir=(data[self.output_dir] or "").strip() if source == FOLDER else "",
-            steps=asked({name: data[widget] for name, widget in self.steps.items()}),
+            steps=self._encoded(asked({name: data[widget] for name, widget in self.steps.items()})),
             show=bool(data[self.show]),
         )
         if source == FOLDER and not request.input_dir:
             raise BadRequest("Name the folder with the pictures.", field="input_dir")
         paths = {SINGLE: [data[self.image]], BATCH: data[self.files] or [], FOLDER: []}[source]
         return self.services.submit_extras(request, self._uploads(paths, source), owner=OWNER)
+
+    def _encoded(self, steps: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, encode in self.encode.items():
+            if name in steps:
+                steps[name] = {argument: encode(value) for argument, value in steps[name].items()}
+        return steps
 
     def _uploads(self, paths: list[str | None], source: int) -> list[Upload]:
         found = [Path(path) for path in paths if path]
@@ -101,7 +113,8 @@ def build(services: Services) -> Tab:
             main = buttons("extras")
             shown = panel("extras")
     screen = make_screen(services, "extras", main, shown)
-    return Tab(services=services, source=source, steps=steps, screen=screen, **pictures)
+    encode = {step.name: step.encode for step in shown_steps(services) if step.build is not None}
+    return Tab(services=services, source=source, steps=steps, screen=screen, encode=encode, **pictures)
 
 
 def sources() -> tuple[gr.State, Widgets]:
@@ -138,21 +151,52 @@ def _number(number: int) -> Callable[[], int]:
     return lambda: number
 
 
+def shown_steps(services: Services) -> list[Step]:
+    """In the order in which they are done."""
+    return services.steps.in_order(services.options.snapshot())
+
+
 def chain(services: Services) -> Widgets:
-    """The widgets of all steps, in the order in which they are done."""
+    """The widgets of all steps."""
     made: Widgets = {}
-    for step in services.steps.in_order(services.options.snapshot()):
+    for step in shown_steps(services):
         if step.name == UPSCALE:
             made |= upscale_rows(services)
-            continue
-        known = elements.ORDER.index(step.name) if step.name in elements.ORDER else None
-        slug = step.name.lower().replace(" ", "_")
-        with switch(step.name, f"extras_{slug}" if known is None else f"input-accordion-{known}") as tick:
-            made[f"{step.name}/enable"] = tick
-            for argument, default in step.defaults.items():
-                if argument != "enable":
-                    made[f"{step.name}/{argument}"] = _argument(step.name, argument, default)
+        elif step.build is not None:
+            made |= _built(step)
+        else:
+            made |= _rows(step)
     return made
+
+
+def _rows(step: Step) -> Widgets:
+    """A tick, and what it opens: a widget for each argument."""
+    made: Widgets = {}
+    known = elements.ORDER.index(step.name) if step.name in elements.ORDER else None
+    slug = f"extras_{scripts.slug(step.name)}"
+    described = {each.name: each for each in step.parameters}
+    start = bool(step.usual.get("enable"))
+    with switch(step.name, slug if known is None else f"input-accordion-{known}", open=start) as tick:
+        made[f"{step.name}/enable"] = tick
+        for argument, default in step.usual.items():
+            if argument in described and argument != "enable":
+                elem_id = f"{slug}_{scripts.slug(argument)}"
+                made[f"{step.name}/{argument}"] = scripts.argument(described[argument], elem_id)
+            elif argument != "enable":
+                made[f"{step.name}/{argument}"] = _argument(step.name, argument, default)
+    return made
+
+
+def _built(step: Step) -> Widgets:
+    """What it makes itself; where that fails the tab says so, and the others are there."""
+    assert step.build is not None
+    with gr.Column(elem_id=f"extras_{scripts.slug(step.name)}"):
+        try:
+            return {f"{step.name}/{argument}": widget for argument, widget in step.build().items()}
+        except Exception as error:
+            log.exception("The widgets of the step %s cannot be made.", step.name)
+            gr.HTML(markup.error(f"{step.name}: its widgets cannot be made. {type(error).__name__}: {error}"))
+            return {}
 
 
 _CHOICES = {

@@ -153,6 +153,11 @@ def _widgets(tab: Tab, script: Script | AlwaysOn, services: Services) -> Widgets
     return made
 
 
+def argument(described: Argument, elem_id: str) -> Any:
+    """The widget of an argument."""
+    return _KINDS[described.kind](described, elem_id)
+
+
 def _follow(argument: Argument, leader: Any, menu: Any) -> None:
     """Offer what the other widget's value makes possible; a menu with nothing to offer is not shown."""
     assert argument.follows is not None

@@ -15,6 +15,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from modules.generate.postprocess import Piece, Step
+from modules.plugins.api import flag, number
 from tests.loading.upscale import made
 from tests.web.extras_desk import ExtrasWorld
 
@@ -67,6 +69,26 @@ def test_several_pictures_come_back_in_their_order(client: TestClient) -> None:
     files = [{"data": encoded(8 * width, 8), "name": f"{width}.png"} for width in (3, 1, 2)]
     answer = client.post("/sdapi/v1/extra-batch-images", json={"imageList": files, "upscaler_1": "Nearest"}).json()
     assert [opened(image).width for image in answer["images"]] == [48, 16, 32]
+
+
+def test_steps_of_extensions_are_asked_by_name(client: TestClient, world: ExtrasWorld) -> None:
+    def turned(piece: Piece, asked: Any, tools: Any, /) -> None:
+        piece.image = piece.image.rotate(asked["angle"], expand=True)
+
+    parameters = (flag("enable", "On"), number("angle", "Angle", 0, 0, 360, 90))
+    world.desk.steps.add(Step(name="Turned", order=9, run=turned, parameters=parameters))
+    asked = {"Turned": {"enable": True, "angle": 90}}
+    assert opened(single(client, steps=asked).json()["image"]).size == (24, 40)
+    assert opened(single(client, steps={"Turned": {"angle": 90}}).json()["image"]).size == (40, 24)
+    for steps, words in (
+        ({"Turned": {"angle": 400}}, "at most 360"),
+        ({"Turnt": {}}, "Turned"),
+        ({"Upscale": {}}, "fields of its own"),
+        ({"Auto-sized crop": {"mindim": "x"}}, "such as 384"),
+    ):
+        answer = single(client, steps=steps)
+        assert answer.status_code in (404, 422)
+        assert words in answer.json()["detail"]
 
 
 def test_pictures_that_are_not_wanted_are_not_sent(client: TestClient) -> None:

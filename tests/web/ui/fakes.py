@@ -19,7 +19,6 @@ from modules.core import device
 from modules.core.errors import BadRequest, EaselError, NoCheckpoint, NotFound
 from modules.core.paths import Paths
 from modules.core.store import Store
-from modules.generate import postprocess_steps
 from modules.generate.request import Generation
 from modules.generate.scripts.builtin import scripts as builtin_scripts
 from modules.generate.scripts.registry import Menus
@@ -252,7 +251,7 @@ def world(
         submit_extras=desk.submit,
         submit_merge=lambda request, **more: queue.submit("merge", request.to_json(), **more),
         upscalers=desk.upscalers,
-        steps=postprocess_steps.builtin(),
+        steps=desk.steps,
         faces=desk.faces,
         memory=dict,
         count_tokens=lambda text: (len(text.split()), 75),

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from PIL import Image
 
 from modules.core.errors import BadRequest
+from modules.generate.postprocess import Piece, Step
+from modules.plugins.api import flag, number
 from modules.web.ui import extras
 from tests.web.ui.fakes import World
 
@@ -43,6 +46,40 @@ def test_every_argument_of_every_step_has_a_widget(make_world: MakeWorld) -> Non
     steps = world.services.steps.in_order(world.services.options.snapshot())
     expected = {f"{step.name}/{argument}" for step in steps for argument in step.defaults}
     assert set(tab_of(world).steps) == expected
+
+
+def test_steps_of_extensions_have_their_widgets_and_are_done(make_world: MakeWorld, file: str) -> None:
+    def darker(piece: Piece, asked: Any, tools: Any, /) -> None:
+        piece.image = piece.image.point(lambda level: level * asked["share"])
+
+    def own(piece: Piece, asked: Any, tools: Any, /) -> None:
+        piece.info["Own"] = asked["word"]
+
+    world = make_world()
+    described = (flag("enable", "On"), number("share", "Share", 1.0, 0, 1, 0.25))
+    world.services.steps.add(Step(name="Darker", order=1, run=darker, parameters=described))
+    built = Step(
+        name="Own step",
+        order=2,
+        run=own,
+        wanted=lambda asked: True,
+        build=lambda: {"word": gr.Textbox("hello", elem_id="own_word")},
+        encode=str.upper,
+    )
+    world.services.steps.add(built)
+    world.services.steps.add(Step(name="Broken", order=3, run=own, build=lambda: {"word": gr.no_such_widget()}))
+    tab = tab_of(world)
+    slider = tab.steps["Darker/share"]
+    assert (slider.minimum, slider.maximum, slider.step, slider.label) == (0, 1, 0.25, "Share")
+    assert "Broken/word" not in tab.steps
+
+    async def pressed(**given: Any) -> str:
+        updates = [each async for each in tab.generate(data(tab, image=file, **given))]
+        return str(updates[-1][tab.screen.panel.gallery]["value"][0])
+
+    changed = Image.open(asyncio.run(pressed(Darker__enable=True, Darker__share=0.5, **{"Own step/word": "x"})))
+    assert np.abs(np.asarray(changed).astype(float) - np.asarray(Image.open(file)) * 0.5).max() <= 1
+    assert "Own: X" in changed.info["postprocessing"]
 
 
 def test_a_picture_is_enlarged_and_shown(make_world: MakeWorld, file: str) -> None:

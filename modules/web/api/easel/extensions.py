@@ -30,7 +30,8 @@ class Installation(Schema):
     name: Line = Field("", description="Its folder's name; empty: as the address has it")
     requirements: Literal["install", "skip"] = Field("install", description="Its Python packages, and install.py")
     dry_run: bool = Field(
-        False, description="Only tell which packages would be installed, which permissions it declares, or what conflicts"
+        False,
+        description="Only tell which packages would be installed, which permissions it declares, or what conflicts",
     )
     commit: Line = Field("", description="The commit that a dry run told of; refused where it is another by now")
 
