@@ -14,7 +14,7 @@ import gradio as gr
 from fastapi import Request
 
 from modules.web.additions import PAGE_SCRIPT, PageTab
-from modules.web.security import page_fetching
+from modules.web.security import page_fetching, page_files
 from modules.web.ui import (
     defaults_view,
     extensions,
@@ -192,14 +192,16 @@ def root_path(services: Services) -> str:
 
 def mount(app: FastAPI, services: Services) -> FastAPI:
     """Serve the page at "/" of an application whose other routes are registered already -> the application."""
+    served = (*services.allowed_folders, media_of(services).cache)
     page_fetching.guard(lambda: services.fetching)
+    page_files.guard(lambda: served)
     return gr.mount_gradio_app(
         app,
         build(services),
         path="/",
         auth_dependency=user if services.flags.page_users else None,
         root_path=root_path(services) or None,
-        allowed_paths=[str(folder) for folder in (*services.allowed_folders, media_of(services).cache)],
+        allowed_paths=[str(folder) for folder in served],
         footer_links=[],
         run_history=False,
         mcp_server=False,
