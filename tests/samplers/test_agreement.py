@@ -190,6 +190,53 @@ def test_few_and_many_steps_with_noise(name: str) -> None:
     assert torch.allclose(ours.double(), x.double(), rtol=scale * 1e-5, atol=scale * 1e-5)
 
 
+@pytest.mark.parametrize("name", ["Euler", "Euler a"])
+def test_euler(name: str) -> None:
+    from diffusers import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
+
+    plain: Any = EulerDiscreteScheduler(**SD)
+    oracle: Any = plain if name == "Euler" else EulerAncestralDiscreteScheduler(**SD)
+    oracle.set_timesteps(12)
+    generator, visited, theirs = torch.Generator().manual_seed(5), oracle.sigmas.double(), start()
+    for sigma, time in zip(visited, oracle.timesteps, strict=False):
+        theirs = oracle.step(eps_of(theirs, sigma), time, theirs, generator=generator).prev_sample
+    row, _ = builtin().find_sampler(name)
+    ours = row.run(WORLD, start(), visited, process=WORLD.process, noise=drawing(5), on_step=nothing)
+    assert close(ours, theirs)
+
+
+def test_dpm_2_ancestral() -> None:
+    from diffusers import KDPM2AncestralDiscreteScheduler
+
+    oracle: Any = KDPM2AncestralDiscreteScheduler(**SD)
+    oracle.set_timesteps(12)
+    generator, theirs = torch.Generator().manual_seed(5), start()
+    for number, time in enumerate(oracle.timesteps):
+        sigma = oracle.sigmas_interpol[number - 1] if number % 2 else oracle.sigmas[number]
+        theirs = oracle.step(eps_of(theirs, sigma.double()), time, theirs, generator=generator).prev_sample
+    visited = torch.unique_consecutive(oracle.sigmas)
+    row, _ = builtin().find_sampler("DPM2 a")
+    ours = row.run(WORLD, start(), visited, process=WORLD.process, noise=drawing(5), on_step=nothing)
+    assert close(ours, theirs)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("DPM++ 2M SDE", "midpoint"), ("DPM++ 2M SDE Heun", "heun")])
+def test_dpmpp_2m_sde(name: str, kind: str) -> None:
+    from diffusers import DPMSolverMultistepScheduler
+
+    oracle: Any = DPMSolverMultistepScheduler(
+        **SD, algorithm_type="sde-dpmsolver++", solver_type=kind, use_karras_sigmas=True, final_sigmas_type="zero"
+    )
+    oracle.set_timesteps(10)
+    drawn, visited, x = torch.full((1, 1, 3, 3), 0.3, dtype=torch.float64), oracle.sigmas.double(), start()
+    for sigma, time in zip(visited, oracle.timesteps, strict=False):
+        x = oracle.step(eps_of(x * (1 + sigma**2) ** 0.5, sigma), time, x, variance_noise=drawn).prev_sample
+    row, _ = builtin().find_sampler(name)
+    first = start() * (1 + visited[0] ** 2) ** 0.5
+    arguments = {"process": WORLD.process, "noise": Drawn(lambda: drawn), "on_step": nothing}
+    assert close(row.run(WORLD, first, visited, **arguments), x)
+
+
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 @pytest.mark.parametrize("tau", [0.0, 0.5, 1.0])
 def test_sa_solver_weighs_guesses_as_its_authors_do(order: int, tau: float) -> None:
