@@ -83,8 +83,9 @@ def _argument(number: int) -> Argument:
 
 
 def _folders(app: ExtensionApi) -> list[Path]:
-    more = str(app.options["control_net_models_path"]).strip()
-    return [app.models / "ControlNet", app.folder / "models", *([Path(more).expanduser()] if more else [])]
+    named = (str(app.options["control_net_models_path"]).strip(), app.flags.controlnet_dir)
+    more = [Path(each).expanduser() for each in named if each]
+    return [app.models / "ControlNet", app.folder / "models", *more]
 
 
 def _check(values: Mapping[str, Any], files: Files) -> None:

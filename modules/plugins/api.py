@@ -23,6 +23,7 @@ from modules.plugins.extension import Extension
 from modules.plugins.house import House
 from modules.prompts.network_tags import Tag
 from modules.samplers.catalog import Sampler, Scheduler
+from modules.settings.flags import Flags
 from modules.settings.options import Option, Snapshot
 from modules.web.additions import Label, PageFile, PageTab, Translation
 
@@ -105,7 +106,8 @@ class Panel:
 class ExtensionApi:
     """The program as an extension sees it while `register` runs, and afterwards."""
 
-    def __init__(self, extension: Extension, house: House) -> None:
+    def __init__(self, extension: Extension, house: House, flags: Flags | None = None) -> None:
+        self._flags = flags or Flags()
         self._extension = extension
         self._house = house
         self._undo: list[Callable[[], object]] = []
@@ -157,6 +159,11 @@ class ExtensionApi:
     def options(self) -> Snapshot:
         """All settings as they are now. In a job, read `plan.options`: those that the job was queued with."""
         return self._house.options.snapshot()
+
+    @property
+    def flags(self) -> Flags:
+        """The command line that the program was started with."""
+        return self._flags
 
     @property
     def studio(self) -> Studio:

@@ -220,7 +220,7 @@ class Extensions:
             names = ", ".join(f'"{name}"' for name in missing)
             self._listed[extension.name] = extension.failed(f"It needs {names}, which could not be loaded.")
             return
-        api = ExtensionApi(extension, self._house)
+        api = ExtensionApi(extension, self._house, self._flags)
         started = time.perf_counter()
         with self._marker.loading(extension.name):
             try:

@@ -22,7 +22,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 LEVELS: Final = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 SECRETS: Final = ("api_auth", "gradio_auth", "ngrok")
 FORMATS: Final = ("text", "json")
-NEW: Final = ("bf16", "allowed_hosts", "log_format", "setup_only", "exit", "notes", "api_users", "page_users")
+NEW: Final = ("bf16", "controlnet_dir", "allowed_hosts", "log_format", "setup_only", "exit", "notes", "api_users", "page_users")
 
 ATTENTION = "torch's own scaled-dot-product attention is always used"
 LATER = "Easel does not have this part yet"
@@ -50,6 +50,7 @@ class Flags:
     lora_dir: str | None = folder("folder of LoRA files", published="{models}/Lora")
     embeddings_dir: str | None = folder("folder of textual inversions", published="{data}/embeddings")
     hypernetwork_dir: str | None = folder("folder of hypernetworks", published="{models}/hypernetworks")
+    controlnet_dir: str | None = folder("one more folder of control models")
     esrgan_models_path: str | None = folder("one more folder of ESRGAN upscalers", published="{models}/ESRGAN")
     bsrgan_models_path: str | None = folder("one more folder of BSRGAN upscalers", published="{models}/BSRGAN")
     realesrgan_models_path: str | None = folder("one more folder of Real-ESRGAN", published="{models}/RealESRGAN")

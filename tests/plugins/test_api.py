@@ -129,7 +129,7 @@ def _answers(house: House) -> bool:
 
 
 def test_every_way_to_add_something_is_tried_here() -> None:
-    seen = {"name", "folder", "data", "models", "user_data", "log", "moments", "options", "studio", "withdraw"}
+    seen = {"name", "folder", "data", "models", "user_data", "log", "moments", "options", "flags", "studio", "withdraw"}
     ways = {name for name in vars(ExtensionApi) if not name.startswith("_")} - seen
     assert ways == set(THINGS)
 

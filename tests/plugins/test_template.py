@@ -58,9 +58,19 @@ def test_what_comes_with_easel_loads_and_is_let_through_to_the_repository(world:
     assert {f"extensions/{name}" for name in BUILT_IN} <= set(checked)
 
 
+def test_the_flag_of_control_models_names_a_folder_of_them(world: World, tmp_path: Path) -> None:
+    (tmp_path / "control").mkdir()
+    (tmp_path / "control" / "mine-canny.safetensors").write_bytes(b"")
+    world.start("--controlnet-dir", str(tmp_path / "control"), shipped=ROOT / "extensions")
+    app = FastAPI()
+    world.house.routes.open(app)
+    names = TestClient(app).get("/controlnet/model_list").json()["model_list"]
+    assert any(name.startswith("mine-canny") for name in names)
+
+
 def test_the_guide_names_every_way_to_add_something() -> None:
     text = (ROOT / "docs" / "extensions.md").read_text("utf-8")
-    seen = {"name", "folder", "user_data", "log", "moments", "options", "studio", "withdraw"}
+    seen = {"name", "folder", "user_data", "log", "moments", "options", "flags", "studio", "withdraw"}
     for name in {each for each in vars(ExtensionApi) if not each.startswith("_")} - seen:
         assert f"app.{name}" in text, name
     for name in BUILT_IN:
