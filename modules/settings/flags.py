@@ -22,7 +22,17 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 LEVELS: Final = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 SECRETS: Final = ("api_auth", "gradio_auth", "ngrok")
 FORMATS: Final = ("text", "json")
-NEW: Final = ("bf16", "controlnet_dir", "allowed_hosts", "log_format", "setup_only", "exit", "notes", "api_users", "page_users")
+NEW: Final = (
+    "bf16",
+    "controlnet_dir",
+    "allowed_hosts",
+    "log_format",
+    "setup_only",
+    "exit",
+    "notes",
+    "api_users",
+    "page_users",
+)
 
 ATTENTION = "torch's own scaled-dot-product attention is always used"
 LATER = "Easel does not have this part yet"
