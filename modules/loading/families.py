@@ -38,7 +38,6 @@ XL_CLIP_G = dataclasses.replace(CLIP_H, prefix="conditioner.embedders.1.model.",
 REFINER_CLIP_G = dataclasses.replace(XL_CLIP_G, prefix="conditioner.embedders.0.model.")
 
 _UNET = UNET + "input_blocks."
-_KIND = re.compile(r'^{"_type": "(\w+)"')
 
 
 def sdxl_ids(scene: Scene) -> tuple[float, ...]:
@@ -144,28 +143,11 @@ def add(family: Family) -> Callable[[], None]:
 
 
 def detect(header: Header) -> Family:
-    """The family of a checkpoint. Raises DamagedFile naming the nearest family and what it lacks, or a storage format
-    that hides the names by which families are known.
-    """
-    if stored := _torchao(header):
-        raise DamagedFile(
-            f"{header.path.name}: its matrices are stored as torchao's {stored}, which Easel does not read. Take the"
-            " file in bfloat16, float16 or float8, as GGUF, or as bitsandbytes writes it."
-        )
+    """The family of a checkpoint. Raises DamagedFile naming the nearest family and what it lacks."""
     for family in rows():
         if not missing(family, header) and not any(_has(header, mark) for mark in family.absent):
             return _own_colours(family, header)
     raise DamagedFile(f"{header.path.name}: {_nearest(header)}")
-
-
-def _torchao(header: Header) -> str:
-    """The kinds of torchao's tensors in a file ("Int8Tensor"), by its metadata: a description of each tensor under its
-    name, and "tensor_names". "" for any other file.
-    """
-    if "tensor_names" not in header.metadata:
-        return ""
-    kinds = {found for text in header.metadata.values() for found in _KIND.findall(text)}
-    return ", ".join(sorted(kinds - {"Tensor"}))
 
 
 def _own_colours(family: Family, header: Header) -> Family:

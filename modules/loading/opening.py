@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modules.core.errors import DamagedFile
-from modules.loading import folders, gguf, pickles
+from modules.loading import folders, gguf, pickles, torchao
 from modules.loading import header as safetensors
 from modules.loading.header import Header
 
@@ -26,7 +26,7 @@ def header(path: Path) -> Header:
         return pickles.header(path)
     if path.suffix.lower() == gguf.ENDING:
         return gguf.header(path)
-    return safetensors.read(path)
+    return torchao.plain(safetensors.read(path))
 
 
 def tensors(path: Path) -> dict[str, Tensor]:
@@ -42,12 +42,14 @@ def tensors(path: Path) -> dict[str, Tensor]:
 
 
 def mapped(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file. Raises DamagedFile."""
+    """The tensors of a .safetensors file; what torchao stored in 8 bits is multiplied out. Raises DamagedFile."""
     from safetensors import SafetensorError, safe_open
 
-    safetensors.read(path)
+    facts = safetensors.read(path)
+    torchao.plain(facts)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except SafetensorError as error:
         raise DamagedFile(f"{path.name}: {error}.") from error
+    return torchao.multiplied_out(found, facts)

@@ -16,7 +16,6 @@ import torch
 from safetensors.torch import save_file
 
 from modules.core.device import Placement, choose
-from modules.core.errors import DamagedFile
 from modules.core.process import VarianceExploding
 from modules.core.store import Store
 from modules.loading import families, header, loader
@@ -206,17 +205,3 @@ def test_an_even_picture_is_encoded_as_exactly_as_any_other(tmp_path: Path) -> N
             ours = network.encode(picture).latent_dist.mean  # type: ignore[operator]
             theirs = exact.encode(picture.double()).latent_dist.mean  # type: ignore[operator]
             assert torch.allclose(ours.double(), theirs, atol=0.01 * float(theirs.abs().max()))
-
-
-def test_torchaos_tensors_are_named(tmp_path: Path) -> None:
-    """Their names hide those of the family, so the file is told by its metadata."""
-    path = tmp_path / "flux-int8.safetensors"
-    told = {
-        "txt_in.weight": json.dumps({"_type": "Int8Tensor", "_data": {"block_size": [1, 8]}}),
-        "txt_in.bias": json.dumps({"_type": "Tensor"}),
-        "tensor_names": json.dumps(["txt_in.weight", "txt_in.bias"]),
-    }
-    weights = {"txt_in._weight_qdata": torch.zeros(8, 8, dtype=torch.int8), "txt_in._weight_scale": torch.ones(8)}
-    save_file({**weights, "txt_in.bias": torch.zeros(8)}, path, told)
-    with pytest.raises(DamagedFile, match=r"flux-int8.safetensors.*torchao's Int8Tensor, which.*bfloat16"):
-        families.detect(header.read(path))

@@ -1,0 +1,125 @@
+"""Matrices in 8 bits as torchao writes them into .safetensors files, multiplied out; the package is not wanted here.
+
+A matrix "a.weight" lies there as "a._weight_qdata" with "a._weight_scale", one number for every block of it, and
+perhaps "a._weight_zero_point". The file's metadata tell its kind, the sides of its blocks and its number format under
+its name, and list all names under "tensor_names" (torchao/prototype/safetensors).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from modules.core.errors import DamagedFile
+from modules.loading.header import Header, TensorInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+READ = ("Float8Tensor", "Int8Tensor", "IntxUnpackedToInt8Tensor")
+"""Kinds that are one stored number for each of the matrix, times a scale."""
+PLAIN = "Tensor"
+NUMBERS, SCALE, ZERO, BEFORE = "qdata", "scale", "zero_point", "act_pre_scale"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """One that the metadata tell of. beside: what the names of its parts begin with; blocks: their sides, None where
+    the scales' own shape says it.
+    """
+
+    name: str
+    kind: str
+    beside: str
+    blocks: tuple[int, ...] | None
+
+
+def plain(header: Header) -> Header:
+    """The header with such matrices under their own names and shapes; itself for any other file.
+
+    Raises DamagedFile for kinds that are not read, naming file and way out.
+    """
+    matrices = _matrices(header)
+    if not matrices:
+        return header
+    strange = sorted({each.kind for each in matrices if each.kind not in READ})
+    strange += [BEFORE for each in matrices[:1] if any(name.endswith(f"_{BEFORE}") for name in header.tensors)]
+    if strange:
+        raise DamagedFile(
+            f"{header.path.name}: its matrices are stored as torchao's {', '.join(strange)}, which Easel does not read."
+            " Take the file in bfloat16, float16 or 8 bits, as GGUF, or as bitsandbytes writes it."
+        )
+    parts = tuple(each.beside for each in matrices)
+    kept = {name: info for name, info in header.tensors.items() if not name.startswith(parts)}
+    own = {each.name: TensorInfo("BF16", header.shape(each.beside + NUMBERS)) for each in matrices}
+    return dataclasses.replace(header, tensors=kept | own)
+
+
+def multiplied_out(weights: Mapping[str, Tensor], header: Header) -> dict[str, Tensor]:
+    """The tensors of a file that `plain` accepts, such matrices as bfloat16 ones. header: as it is in the file.
+
+    Raises DamagedFile where parts are missing or do not fit.
+    """
+    result = dict(weights)
+    for each in _matrices(header):
+        parts = {name: result.pop(name) for name in list(result) if name.startswith(each.beside)}
+        try:
+            numbers, scale = parts[each.beside + NUMBERS], parts[each.beside + SCALE]
+            result[each.name] = _product(numbers, scale, parts.get(each.beside + ZERO), each.blocks)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise DamagedFile(f"{header.path.name}: the numbers of {each.name} cannot be read ({error}).") from error
+    return result
+
+
+def _matrices(header: Header) -> list[Matrix]:
+    if "tensor_names" not in header.metadata:
+        return []
+    found = []
+    for name in _json(header.metadata["tensor_names"]) or ():
+        told = _json(header.metadata.get(str(name), ""))
+        kind = told.get("_type", PLAIN) if isinstance(told, dict) else PLAIN
+        if kind == PLAIN:
+            continue
+        facts = told.get("_data") or {}
+        sides = facts.get("block_size") if kind != READ[0] else None
+        layer, _, own = str(name).rpartition(".")
+        beside = f"{layer}._{own}_" if layer else f"_{own}_"
+        blocks = tuple(int(side) for side in sides) if isinstance(sides, list) else None
+        found.append(Matrix(name=str(name), kind=str(kind), beside=beside, blocks=blocks))
+    return found
+
+
+def _json(text: str) -> Any:
+    """None for what is no JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _product(numbers: Tensor, scale: Tensor, zero: Tensor | None, blocks: Sequence[int] | None) -> Tensor:
+    """numbers (any shape) less the zero points, times the scales."""
+    import torch
+
+    values = numbers.float()
+    if zero is not None:
+        values = values - _spread(zero, values.shape, blocks)
+    return (values * _spread(scale, values.shape, blocks)).to(torch.bfloat16)
+
+
+def _spread(each: Tensor, shape: Sequence[int], blocks: Sequence[int] | None) -> Tensor:
+    """One number a block -> a tensor that can be laid over `shape`. Raises ValueError where blocks do not fit."""
+    if each.numel() == 1:
+        return each.float().reshape(())
+    counts = tuple(each.shape)
+    if blocks is not None:
+        counts = tuple(side // block if block > 0 else side for side, block in zip(shape, blocks, strict=True))
+    if len(counts) != len(shape) or any(not count or side % count for side, count in zip(shape, counts, strict=True)):
+        raise ValueError(f"{counts} blocks in {tuple(shape)}")
+    spread = each.float().reshape(counts)
+    for place, (side, count) in enumerate(zip(shape, counts, strict=True)):
+        if 1 < count < side:
+            spread = spread.repeat_interleave(side // count, dim=place)
+    return spread
