@@ -22,7 +22,7 @@ from modules.core.store import Store
 from modules.loading.loader import Model
 from modules.loading.walking import Asked, always
 from modules.networks import hypernetwork, lora
-from modules.networks.deltas import LoRA
+from modules.networks.deltas import cut
 from modules.networks.embeddings import Embedding, Embeddings
 from modules.networks.files import Digests, Files, NetworkFile
 from modules.networks.hypernetwork import Hypernetwork
@@ -336,8 +336,8 @@ def _collect(terms: dict[Target, list[Term]], network: Network, ask: Wish) -> No
     for change in network.changes:
         strength = ask.unet if change.layer.component == UNET else ask.text
         weight = change.weight
-        if ask.rank is not None and isinstance(weight, LoRA):
-            weight = weight.cut(ask.rank)
+        if ask.rank is not None and weight is not None:
+            weight = cut(weight, ask.rank)
         for attribute, delta in (("weight", weight), ("bias", change.bias)):
             # at strength 0 too A1111 rounds a weight to the number format in which a change is worked out
             if delta is not None and (strength or delta.precision != torch.float32):

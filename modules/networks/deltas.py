@@ -297,6 +297,13 @@ class Shifted(Matrices):
         return Shifted(inner=self.inner.to(device, dtype), shift=moved, scale=self.scale)
 
 
+def cut(whole: Delta, rank: int) -> Delta:
+    """Only the first ranks of a LoRA, also inside of what changes it further; other kinds are not cut, as in A1111."""
+    if isinstance(whole, LoRA):
+        return whole.cut(rank)
+    return dataclasses.replace(whole, inner=cut(whole.inner, rank)) if isinstance(whole, DoRA | Shifted) else whole
+
+
 def product(first: Tensor, second: Tensor, core: Tensor | None) -> Tensor:
     """first (out, r) @ second (r, in ...); with core (r, r, h, w) the Tucker product of (r, out) and (r, in)."""
     if core is None:

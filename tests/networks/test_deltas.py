@@ -20,6 +20,7 @@ from modules.networks.deltas import (
     LoRA,
     Shifted,
     cayley,
+    cut,
 )
 from modules.networks.worn import total
 
@@ -56,8 +57,13 @@ def test_locon_with_a_middle() -> None:
 
 def test_fewer_ranks_are_the_first_ones() -> None:
     up, down = random(6, 4), random(4, 8)
-    cut = LoRA(up=up, down=down, scale=0.5).cut(1)
-    agree(cut, LINEAR, 0.5 * torch.outer(up[:, 0], down[0]))
+    whole = LoRA(up=up, down=down, scale=0.5)
+    agree(cut(whole, 1), LINEAR, 0.5 * torch.outer(up[:, 0], down[0]))
+    magnitude = random(1, 8).abs()
+    within = cut(DoRA(inner=whole, magnitude=magnitude), 1)
+    agree(within, LINEAR, DoRA(inner=whole.cut(1), magnitude=magnitude).delta(LINEAR))
+    difference = Difference(difference=LINEAR)
+    assert cut(difference, 1) is difference
 
 
 def test_loha() -> None:
