@@ -68,6 +68,7 @@ def planned(
         notes={
             **flag("Discard penultimate sigma", levels.discard_penultimate and not discards),
             **_schedule_notes(scheduler, levels, used=not sampler.scaled),
+            **flag("SGM noise multiplier", not over_picture and options["sgm_noise_multiplier"] and not sampler.scaled),
             **unless("Extra noise", options["img2img_extra_noise"] if over_picture else 0.0, 0.0),
             **notes,
         },

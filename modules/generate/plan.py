@@ -230,9 +230,7 @@ def _hires(
 
 def _sampling_notes(request: Generation, options: Mapping[str, Any], way: Course) -> dict[str, Any]:
     """What the infotext says of sampling, in A1111's order."""
-    alone = not isinstance(request, Img2Img)
     return {
-        **flag("SGM noise multiplier", alone and options["sgm_noise_multiplier"] and not way.sampler.scaled),
         **unless("Noise multiplier", noise_multiplier(request, options), 1.0),
         **way.notes,
     }

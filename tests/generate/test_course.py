@@ -73,6 +73,24 @@ def test_extra_noise_is_only_for_pictures() -> None:
     assert course.planned(Txt2Img(), options, CATALOG, over_picture=True).notes == {"Extra noise": 0.2}
 
 
+def test_notes_come_in_a1111s_order() -> None:
+    """It works out the schedule, makes the noise, then looks at what the sampler takes."""
+    changes = {
+        "always_discard_next_to_last_sigma": True,
+        "sigma_min": 0.1,
+        "sgm_noise_multiplier": True,
+        "s_churn": 1.0,
+    }
+    told = [*first(changes, sampler_name="Euler", scheduler="Karras").notes]
+    assert told == [
+        "Discard penultimate sigma",
+        SCHEDULE,
+        "Schedule min sigma",
+        "SGM noise multiplier",
+        "Sigma churn",
+    ]
+
+
 @pytest.mark.parametrize("field", ["hr_sampler_name", "hr_scheduler"])
 def test_unknown_names_are_told_with_their_field(field: str) -> None:
     with pytest.raises(NotFound, match='"no such" not found') as raised:
