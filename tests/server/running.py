@@ -34,12 +34,12 @@ Found = TypeVar("Found")
 
 
 class Server:
-    """`webui.py` as a process of its own on a free port of 127.0.0.1; answers requests once this is made.
+    """`webui.py` as a process of its own on a port of 127.0.0.1; answers requests once this is made.
 
     data: its --data-dir, where its console output goes too (console.txt, over all starts); flags: on top of the
-    usual ones; checkpoints: its --ckpt-dir, None for none; auth: the login its client uses. Leave it by `with`, `stop`
-    or `kill`. `seconds`: from the start of the process to its first answer. Raises RuntimeError with the console's
-    end if it never answers.
+    usual ones; checkpoints: its --ckpt-dir, None for none; auth: the login its client uses; port: None for a free one.
+    Leave it by `with`, `stop` or `kill`. `seconds`: from the start of the process to its first answer. Raises
+    RuntimeError with the console's end if it never answers.
     """
 
     def __init__(
@@ -48,10 +48,11 @@ class Server:
         *flags: str,
         checkpoints: Path | None = CHECKPOINTS,
         auth: tuple[str, str] | None = None,
+        port: int | None = None,
     ) -> None:
         self.data = data
         data.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port = port or free_port()
         self._console = data / "console.txt"
         began = time.monotonic()
         with self._console.open("ab") as console:

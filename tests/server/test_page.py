@@ -105,13 +105,28 @@ def test_a_plot_shows_its_grid(visitor: Visitor) -> None:
     assert visitor.complaints == []
 
 
-def test_a_setting_is_there_after_a_restart(chromium: Any, tmp_path: Path) -> None:
-    for value in ("42", None):
-        with Server(tmp_path) as server:
-            visitor = Visitor(chromium, f"http://127.0.0.1:{server.port}/")
-            visitor.tab("Settings")
-            if value is not None:
-                visitor.number("setting_jpeg_quality", 42)
-                expect(visitor.find("settings_result")).to_contain_text("Saved")
-            expect(visitor.find("setting_jpeg_quality", "input[type=number]")).to_have_value("42")
-            visitor.context.close()
+def test_a_server_that_is_killed_at_work_and_started_again_is_found_by_the_page(chromium: Any, tmp_path: Path) -> None:
+    """The page says that nobody answers, then opens anew by itself: job, form and settings are as they were."""
+    with Server(tmp_path) as server:
+        visitor = Visitor(chromium, f"http://127.0.0.1:{server.port}/")
+        visitor.tab("Settings")
+        visitor.number("setting_jpeg_quality", 42)
+        expect(visitor.find("settings_result")).to_contain_text("Saved")
+        visitor.tab("txt2img")
+        visitor.ask("kept over a kill", steps=90, batch_count=2, seed=11)
+        visitor.find("txt2img_generate").click()
+        expect(visitor.find("txt2img_progress")).to_contain_text("Step")
+        server.kill()
+        lost = visitor.page.get_by_text("The connection to Easel is lost")
+        expect(lost).to_be_visible()
+    with Server(tmp_path, port=server.port):
+        expect(lost).to_be_hidden()
+        expect(visitor.find("txt2img_prompt", "textarea")).to_have_value("kept over a kill")
+        expect(visitor.find("txt2img_steps", "input[type=number]")).to_have_value("90")
+        expect(visitor.find("html_info_txt2img")).to_contain_text("kept over a kill")
+        expect(visitor.find("txt2img_gallery", ".thumbnails button")).to_be_visible()
+        assert shown(visitor).size == (128, 64)  # the grid of both pictures
+        expect(visitor.find("txt2img_generate")).to_be_visible()
+        visitor.tab("Settings")
+        expect(visitor.find("setting_jpeg_quality", "input[type=number]")).to_have_value("42")
+        visitor.context.close()

@@ -42,7 +42,7 @@
     }
 
     function keep() {
-        const changed = {};
+        const changed = kept ? { ...kept.changed } : {}; // left again before all was brought back
         for (const [name, field] of fields()) {
             if (beginning.has(name) && !same(beginning.get(name), value(field))) {
                 changed[name] = value(field);
@@ -82,31 +82,32 @@
         }
     }
 
-    async function again() {
-        const kept = JSON.parse(window.sessionStorage.getItem(KEPT) || "null");
-        window.sessionStorage.removeItem(KEPT);
-        const [entry] = window.performance.getEntriesByType("navigation");
-        if (!kept || !entry || entry.type !== "reload") {
-            return;
-        }
-        const menus = [];
-        for (const [name, field] of fields()) {
-            if (!(name in kept.changed) || !same(beginning.get(name), value(field))) {
-                continue; // the reader was quicker
-            }
-            if (field.getAttribute("role") === "combobox") {
-                menus.push([field, kept.changed[name]]);
-            } else {
-                await restore(field, kept.changed[name]);
+    let kept = null;
+
+    /** Fields that stand as they did when the page was opened: the reader may have been quicker. */
+    const untouched = () => fields().filter(([name, field]) => name in kept.changed && same(beginning.get(name), value(field)));
+    const menu = (field) => field.getAttribute("role") === "combobox";
+
+    async function restoreFields() {
+        for (const [, field, wanted] of untouched().map(([name, field]) => [name, field, kept.changed[name]])) {
+            if (!menu(field)) {
+                await restore(field, wanted);
             }
         }
+    }
+
+    async function restoreMenus() {
+        const menus = untouched().filter(([, field]) => menu(field));
         const focus = document.activeElement;
-        for (const [field, wanted] of menus) {
-            await restore(field, wanted);
+        for (const [name, field] of menus) {
+            await restore(field, kept.changed[name]);
         }
         if (menus.length && focus && focus.focus) {
             focus.focus({ preventScroll: true });
         }
+    }
+
+    function restoreTab() {
         const tab = kept.tab && document.getElementById(kept.tab);
         const open = document.querySelector('#tabs button[role="tab"][aria-selected="true"]');
         if (tab && open && open.id === "tab_txt2img-button" && tab !== open) {
@@ -114,10 +115,32 @@
         }
     }
 
-    easelOnForm(begin);
+    /** What was kept, if this page is one that was loaded again; a page that is left before it was restored keeps it. */
+    function read() {
+        const [entry] = window.performance.getEntriesByType("navigation");
+        const found = JSON.parse(window.sessionStorage.getItem(KEPT) || "null");
+        return entry && entry.type === "reload" ? found : null;
+    }
+
+    const failed = (error) => console.warn("What was typed could not be brought back:", error);
+
+    // fields as soon as they are there, once more if Gradio set one again; menus open for a moment, so they come last
+    const fill = () => {
+        begin();
+        if (kept) {
+            restoreFields().catch(failed);
+        }
+    };
+    easelOnForm(() => {
+        kept = read();
+        fill();
+    });
+    onAfterUiUpdate(() => kept && fill());
     onUiLoaded(() => {
         begin();
-        again().catch((error) => console.warn("What was typed could not be brought back:", error));
+        if (kept) {
+            restoreFields().then(restoreMenus).then(restoreTab).catch(failed).finally(() => { kept = null; });
+        }
     });
     window.addEventListener("pagehide", keep);
 })();

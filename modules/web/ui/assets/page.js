@@ -115,6 +115,8 @@
     // Gradio names the empty place of a gallery, which needs a role to have a name
     onUiUpdate(() => document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((place) => place.setAttribute("role", "img")));
     easelOnForm(() => hint(document));
+    // this menu has no label, as in A1111
+    easelOnForm(() => document.querySelectorAll("#txt2img_styles input, #img2img_styles input").forEach((box) => { box.placeholder = easelWords("Styles"); }));
 
     // ---- light and dark
 
@@ -182,11 +184,19 @@
     const PERIOD = 4000;
     let lost = null;
 
+    let server = null; // who answers: another name after each start of Easel
+
     async function look() {
         let alive = true;
         if (!document.hidden) {
             try {
-                await fetch(`${api()}/app_id`, { cache: "no-store", signal: AbortSignal.timeout(PERIOD * 2) });
+                const answer = await fetch(`${api()}/app_id`, { cache: "no-store", signal: AbortSignal.timeout(PERIOD * 2) });
+                const now = answer.ok ? (await answer.json()).app_id : server;
+                if (server && now && now !== server) {
+                    window.location.reload(); // what this page knows is of the server that was; keeping.js brings the fields
+                    return;
+                }
+                server = now;
             } catch (error) {
                 alive = false;
             }
@@ -209,7 +219,7 @@
         }
         window.setTimeout(look, lost ? 1000 : PERIOD);
     }
-    easelOnForm(() => window.setTimeout(look, PERIOD));
+    easelOnForm(look);
 
     // ---- sizes at hand
 
