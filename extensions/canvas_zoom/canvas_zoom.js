@@ -52,9 +52,20 @@
         wheel(editor, event.clientX, event.clientY, { altKey: true, deltaY: change / (Math.abs(change) < 0.025 ? 0.001 : 0.0005) });
     }
 
+    // Gradio's editor begins to listen once more with every picture and never ends (6.31), so that it moves several
+    // times as far as it is told; how often it listens is counted here. Its zoom is the same however often it hears.
+    const ears = new WeakMap();
+    const listen = HTMLCanvasElement.prototype.addEventListener;
+    HTMLCanvasElement.prototype.addEventListener = function counted(type, ...given) {
+        if (type === "wheel" && given[1] && given[1].passive === false) {
+            ears.set(this, (ears.get(this) || 0) + 1);
+        }
+        return listen.call(this, type, ...given);
+    };
+
     /** Gradio moves by a tenth of deltaX and deltaY, for a finger by three tenths. */
     function pan(editor, x, y) {
-        const part = Math.abs(y / 0.3) < SOFT ? 0.3 : 0.1;
+        const part = (Math.abs(y / 0.3) < SOFT ? 0.3 : 0.1) * (ears.get(canvasOf(editor)) || 1);
         wheel(editor, pointer.x, pointer.y, { deltaX: -x / part, deltaY: -y / part });
     }
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from modules.plugins.api import ExtensionApi
 
+from .words import WORDS
+
 SETTINGS = (
     "canvas_hotkey_zoom",
     "canvas_hotkey_adjust",
@@ -27,3 +29,5 @@ def register(app: ExtensionApi) -> None:
     app.honour(*SETTINGS)
     app.page_file("canvas_zoom.js")
     app.page_file("canvas_zoom.css")
+    for language, words in WORDS.items():
+        app.translation(language, words)
