@@ -85,7 +85,7 @@ def predicting(model: Model, work: Plan, trained: TrainedLevels, studio: Studio)
 
         return call
 
-    whole = work.options["enable_quantization"]
+    whole = work.options["enable_quantization"] and not work.sampler.scaled  # A1111 rounds for k-diffusion's samplers
     return model.predict(trained, whole_times=whole, asked=work.sampler.asks, around=around)
 
 

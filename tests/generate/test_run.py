@@ -57,6 +57,13 @@ def test_the_same_request_gives_the_same_bytes(bench: Bench) -> None:
     assert far(first, second) == 0
 
 
+def test_quantization_is_not_for_samplers_that_go_by_time(bench: Bench) -> None:
+    """UniPC asks between trained times, and A1111 lets it."""
+    asked = {**SMALL, "sampler_name": "UniPC"}
+    plain, rounded = (bench.images(Txt2Img(**asked), enable_quantization=on)[0] for on in (False, True))
+    assert far(plain, rounded) == 0
+
+
 def test_overrides_do_not_reach_the_next_job(bench: Bench) -> None:
     before = bench.images(Txt2Img(**SMALL))[0]
     other = bench.images(Txt2Img(**SMALL, override_settings={"CLIP_stop_at_last_layers": 3, "randn_source": "CPU"}))[0]
