@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from modules.compat import room as rooms
@@ -212,6 +212,13 @@ def image_grid_callback(params: ImageGridLoopParams) -> None:
 
 def infotext_pasted_callback(infotext: str, params: dict[str, Any]) -> None:
     rooms.current().callbacks.call("infotext_pasted", infotext, params)
+
+
+def counted(prompt: str, styles: Sequence[str], negative: bool) -> str:
+    """What those of on_before_token_counter leave of a prompt whose tokens are about to be counted."""
+    params = BeforeTokenCounterParams(prompt, 20, list(styles), is_positive=not negative)  # 20: the page's usual steps
+    rooms.current().callbacks.call("before_token_counter", params)
+    return params.prompt
 
 
 def takes(callback: Callable[..., Any]) -> list[str]:

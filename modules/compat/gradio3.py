@@ -365,6 +365,8 @@ def tell(when: str, component: Any, keywords: dict[str, Any]) -> None:
         room = rooms.current()
     except Exception:
         return
+    if when == "after" and keywords.get("elem_id") and not getattr(_state, "guest", 0):
+        room.widgets[keywords["elem_id"]] = component
     room.callbacks.call(f"{when}_component", component, **keywords)
     runner = _runner(room)
     if runner is not None:

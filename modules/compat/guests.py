@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules.compat import install, loader, pasting, scripting
+from modules.compat import callbacks, install, loader, pasting, scripting
 from modules.compat.loader import Loaded
 from modules.web.additions import PageFile, PageTab
 
@@ -62,6 +62,7 @@ class Guests:
             install.settle(self.room)
             self.room.undo.append(self.room.app.additions.late_tabs.add(self._tabs))
             self.room.undo.append(self.room.app.additions.heard.add(pasting.hear(self.room)))
+            self.room.undo.append(self.room.app.additions.counted.add(callbacks.counted))
         values, _, failed = loader.arguments([folder], sys.argv[1:])
         self.room.arguments |= values
         with self.room.owning(str(folder)):
@@ -97,11 +98,12 @@ class Guests:
     def _remove(self, made: Loaded) -> None:
         """Callbacks, scripts and rows of a folder go; widgets stay until the next start."""
         inside = str(made.path)
-        callbacks = self.room.callbacks
-        for each in callbacks.of("script_unloaded"):
-            if each.script.startswith(inside):
-                callbacks.one("script_unloaded", each)
-        callbacks.drop(lambda each: each.script.startswith(inside))
+        registered = self.room.callbacks
+        for kind in ("before_reload", "script_unloaded"):
+            for each in registered.of(kind):
+                if each.script.startswith(inside):
+                    registered.one(kind, each)
+        registered.drop(lambda each: each.script.startswith(inside))
         for data in (scripting.scripts_data, scripting.postprocessing_scripts_data):
             data[:] = [each for each in data if each.basedir != inside]
         for runner in (self.room.txt2img, self.room.img2img):
@@ -124,10 +126,21 @@ class Guests:
         return page.building(self.room)
 
     def _tabs(self) -> Sequence[PageTab]:
-        """What on_ui_tabs gives, when the page's own tabs are there."""
-        from modules.compat import page
+        """What on_ui_tabs gives, when the page's own tabs are there. With the last one the buttons are joined."""
+        from modules.compat import page, sending
 
-        return [PageTab(id=id, title=title, build=blocks.render) for title, id, blocks in page.tabs(self.room)]
+        sending.declare(self.room)
+        made = [PageTab(id=id, title=title, build=blocks.render) for title, id, blocks in page.tabs(self.room)]
+        if not made:
+            sending.join(self.room)
+            return made
+
+        def build_last() -> None:
+            last.build()
+            sending.join(self.room)
+
+        last = made[-1]
+        return [*made[:-1], dataclasses.replace(last, build=build_last)]
 
     def started(self, asgi: FastAPI) -> None:
         """The server's application is complete: on_app_started."""

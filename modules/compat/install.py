@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import modules
-from modules.compat import launching, loader, postprocessing, rows, scripting, xyz
+from modules.compat import launching, loader, postprocessing, rows, scripting, texts, xyz
 from modules.compat import room as rooms
 from modules.compat.loader import Loaded
 from modules.compat.room import Room
@@ -53,6 +53,9 @@ PRESENT = (
 
 def settle(room: Room) -> None:
     """What A1111 has done before an extension is loaded: its modules are imported, its two files are written."""
+    from modules.compat import gradio3
+
+    gradio3.settle()  # some take Gradio 3's names apart while they load
     for name in PRESENT:
         importlib.import_module(f"modules.{name}")
     for file in (room.app.paths.ui_config, room.app.paths.config):
@@ -96,13 +99,14 @@ def declare(room: Room) -> None:
 
 def uninstall(room: Room) -> None:
     """Take everything out again: rows, listeners, module names."""
-    for each in room.callbacks.of("script_unloaded"):
-        room.callbacks.one("script_unloaded", each)
+    for kind in ("before_reload", "script_unloaded"):
+        room.callbacks.call(kind)
     for back in (*reversed(room.undo), *(undo for each in room.loaded for undo in each.undo)):
         back()
     room.undo.clear()
     scripting.scripts_data.clear()
     scripting.postprocessing_scripts_data.clear()
+    texts.reset()
     if NAMES in modules.__path__:
         modules.__path__.remove(NAMES)
     stale = [name for name in sys.modules if name.startswith("modules.") and _is_guest(name)]

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules.compat import postprocessing, scripting
+from modules.compat import brought, postprocessing, scripting
 
 if TYPE_CHECKING:
     from modules.compat.room import Room
@@ -120,7 +120,7 @@ def load(room: Room, folder: Path) -> Loaded:
             made.classes += _register(module, file, folder)
         except (Exception, SystemExit) as error:
             log.exception("%s: %s cannot be loaded.", folder.name, file.name)
-            made.error = made.error or f"scripts/{file.name}: {type(error).__name__}: {error}"
+            made.error = made.error or f"scripts/{file.name}: {type(error).__name__}: {error}{brought.advice(error)}"
             made.traceback += traceback.format_exc()
     return made
 

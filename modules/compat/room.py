@@ -80,6 +80,8 @@ class Room:
         self.last_model: object = None
         self.listening = False
         self.demo: Any = None
+        self.widgets: dict[str, Any] = {}
+        """Element id -> widget, of the page's own."""
         self.declared: dict[int, Any] = {}
         self.owners: dict[str, str] = {}
         """Key of a setting -> the file or folder that declared it."""

@@ -269,10 +269,13 @@ class ScriptRunner:
 
     def adopt(self, basedir: str) -> list[Script]:
         """One of each class that was loaded from this folder -> those that show on this tab."""
+        from modules.compat import gradio3
+
         before = list(self.scripts)
         for data in [each for each in scripts_data if each.basedir == basedir]:
             try:
-                self._add(data)
+                with gradio3.speaking(self._room), gradio3.guest():  # some make widgets before their ui() is asked for
+                    self._add(data)
             except Exception:
                 log.exception("%s: the script %s cannot be made.", data.path, data.script_class.__name__)
         self.titles = [self.title_of(script) for script in self.selectable_scripts]

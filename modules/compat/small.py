@@ -351,7 +351,18 @@ def restore_faces(np_image: Any) -> Any:
     return np.array(room.app.faces.restore(Image.fromarray(np_image), name, weight))
 
 
-parser = argparse.ArgumentParser(add_help=False)
+class Flags(argparse.ArgumentParser):
+    """A1111's parser as extensions use it: asked for the command line, it gives the flags the program runs with."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
+        if args is not None:
+            return super().parse_known_args(args, namespace)
+        from modules.compat import shared
+
+        return shared.cmd_opts(), []
+
+
+parser = Flags(add_help=False)
 """`cmd_args.parser`: flags are Easel's own; those of preload.py were read when the program started."""
 
 

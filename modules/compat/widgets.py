@@ -30,6 +30,11 @@ styles_materialize_symbol = "\U0001f4cb"
 styles_edit_symbol = "\U0001f58c\ufe0f"
 
 
+txt2img_paste_fields: list[Any] = []
+img2img_paste_fields: list[Any] = []
+"""(widget, label) of the page's own, prompts first; there before tabs of extensions are made (`sending.declare`)."""
+
+
 def gr_show(visible: bool = True) -> dict[str, Any]:
     return {"visible": visible, "__type__": "update"}
 
@@ -152,6 +157,38 @@ def save_files(js_data: str, images: Any, do_make_zip: bool, index: int) -> tupl
         saved.append(str(target))
     told = plaintext_to_html(f"Saved: {Path(saved[0]).name}" if saved else "Nothing to save.")
     return gr.update(value=saved, visible=bool(saved)), told
+
+
+def create_override_settings_dropdown(tabname: str, row: Any = None) -> Any:
+    """The menu of settings that hold for one picture alone, shown while it has any."""
+    menu = gr.Dropdown(
+        [], value=[], label="Override settings", multiselect=True, elem_id=f"{tabname}_override_settings", visible=False
+    )
+    menu.change(
+        lambda chosen: gr.update(visible=bool(chosen)), [menu], [menu], show_progress="hidden", api_visibility="private"
+    )
+    return menu
+
+
+def ordered_ui_categories() -> list[str]:
+    """Names of the parts of A1111's txt2img and img2img tabs, in its order, those first that ui_reorder_list names."""
+    chosen = [each for each in rooms.current().opts.get("ui_reorder_list", []) or [] if each in UI_CATEGORIES]
+    return [*chosen, *(each for each in UI_CATEGORIES if each not in chosen)]
+
+
+UI_CATEGORIES = (
+    *("prompt", "image", "inpaint", "sampler", "accordions", "checkboxes", "dimensions", "cfg", "denoising", "seed"),
+    *("batch", "override_settings", "scripts"),
+)
+
+
+def resize_from_to_html(width: float, height: float, scale_by: float) -> str:
+    """A sentence about a picture's size before and after."""
+    to = int(width * scale_by), int(height * scale_by)
+    if not all(to):
+        return "no image selected"
+    sizes = [f"<span class='resolution'>{wide}x{high}</span>" for wide, high in ((width, height), to)]
+    return f"resize: from {sizes[0]} to {sizes[1]}"
 
 
 def open_folder(f: str) -> None:

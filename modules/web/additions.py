@@ -72,7 +72,8 @@ class Label:
 @dataclasses.dataclass(frozen=True)
 class Additions:
     """All of them. late_tabs: asked for further tabs when all others are built; heard: told of every infotext that is
-    pasted into the page, and may change what was parsed of it.
+    pasted into the page, and may change what was parsed of it; counted: asked what is counted of a prompt, with the
+    chosen styles and whether it is the negative one, before the token counter is shown.
     """
 
     tabs: Shelf[PageTab] = dataclasses.field(default_factory=Shelf)
@@ -81,3 +82,4 @@ class Additions:
     translations: Shelf[Translation] = dataclasses.field(default_factory=Shelf)
     labels: Shelf[Label] = dataclasses.field(default_factory=Shelf)
     heard: Shelf[Callable[[str, dict[str, Any]], None]] = dataclasses.field(default_factory=Shelf)
+    counted: Shelf[Callable[[str, Sequence[str], bool], str]] = dataclasses.field(default_factory=Shelf)

@@ -57,3 +57,47 @@ def test_an_installer_runs_in_a_process_of_its_own_with_launch(program: Program,
 
 def test_localizations_are_read(program: Program) -> None:
     assert loader.localization(program.room, "xx_XX") == {"Generate": "Erzeugen"}
+
+
+def test_a_package_that_is_missing_is_named_with_the_way_out(program: Program, tmp_path: Path) -> None:
+    scripts = tmp_path / "needy" / "scripts"
+    scripts.mkdir(parents=True)
+    (scripts / "needy.py").write_text("import resize_right.resize")
+    made = loader.load(program.room, tmp_path / "needy")
+    program.room.loaded.remove(made)
+    assert "install resize-right into Easel's environment" in made.error
+    (scripts / "needy.py").write_text("import ldm.modules")
+    made = loader.load(program.room, tmp_path / "needy")
+    program.room.loaded.remove(made)
+    assert "this script cannot run here" in made.error
+    assert "ModuleNotFoundError" in made.traceback
+
+
+LEAVING = """
+import modules.script_callbacks as callbacks
+HEARD = []
+callbacks.on_script_unloaded(lambda: HEARD.append("first"))
+callbacks.on_script_unloaded(lambda: HEARD.append("unloaded"))
+callbacks.on_before_reload(lambda: HEARD.append("reload"))
+import modules.shared
+modules.shared.heard_by_a_test = HEARD
+"""
+
+
+def test_an_extension_hears_that_it_goes_the_last_registered_first(program: Program, tmp_path: Path) -> None:
+    from modules import shared  # type: ignore[attr-defined]
+
+    scripts = tmp_path / "leaving" / "scripts"
+    scripts.mkdir(parents=True)
+    (scripts / "leaving.py").write_text(LEAVING)
+    guest = program.app.guests.load(tmp_path / "leaving")
+    assert guest.error == ""
+    guest.remove()
+    assert shared.heard_by_a_test == ["reload", "unloaded", "first"]
+    assert not [each for each in program.room.loaded if each.name == "leaving"]
+
+
+def test_the_command_line_read_anew_is_what_the_program_runs_with(program: Program) -> None:
+    from modules import cmd_args  # type: ignore[attr-defined]
+
+    assert cmd_args.parser.parse_args().api is True

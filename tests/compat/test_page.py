@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from starlette.testclient import TestClient
 
-from modules.compat import gradio3
+from modules.compat import gradio3, scripting
 from tests.compat.conftest import Program
 
 
@@ -151,3 +151,63 @@ def test_the_infotext_of_a_request_reaches_scripts(program: Program) -> None:
     answer = TestClient(program.app.asgi).post("/sdapi/v1/txt2img", json={"infotext": text})
     assert answer.status_code == 200
     assert "Every word: from the text" in json.loads(answer.json()["info"])["infotexts"][0]
+
+
+def events(program: Program, elem_id: str) -> list[dict[str, Any]]:
+    """What a click on a widget does, in order."""
+    found, id = config(program), by_id(program, elem_id)["id"]
+    return [each for each in found["dependencies"] if [id, "click"] in [list(target) for target in each["targets"]]]
+
+
+def ids(program: Program, *elem_ids: str) -> list[int]:
+    return [by_id(program, elem_id)["id"] for elem_id in elem_ids]
+
+
+def test_forms_of_older_extensions(program: Program) -> None:
+    old = next(each for each in program.room.loaded if each.name == "old_forms")
+    assert old.error == ""
+    assert by_id(program, "old_forms_early")["props"]["value"] == "b", "made with the script, before its ui()"
+    menu = by_id(program, "old_forms_override_settings")["props"]
+    assert (menu["multiselect"], menu["visible"]) == (True, "hidden")
+    module = next(each.module for each in scripting.scripts_data if each.path.endswith("old_forms.py"))
+    assert module.CATEGORIES[:2] == ["prompt", "image"]
+    assert "128x64" in module.SIZES
+
+
+def test_an_extension_writes_into_the_pages_prompts(program: Program) -> None:
+    (write,) = events(program, "old_forms_write")
+    assert write["outputs"] == ids(program, "txt2img_prompt", "txt2img_neg_prompt")
+
+
+def test_buttons_of_extensions_send_to_tabs(program: Program) -> None:
+    """A picture with its size, a text into the fields it names, one tab's settings into another; then the tab opens."""
+    picture, text, shown = events(program, "old_forms_to_img2img")
+    assert picture["inputs"] == ids(program, "old_forms_picture")
+    assert picture["outputs"] == ids(program, "img2img_image", "img2img_width", "img2img_height")
+    assert ids(program, "img2img_prompt", "img2img_neg_prompt") == text["outputs"][:2]
+    assert "switch_to_img2img()" in shown["js"]
+    paste = program.room.demo.fns[text["id"]].fn
+    assert [each.get("value") for each in paste("a cat\nSteps: 3, CFG scale: 5")[:3]] == ["a cat", "", 3]
+    across, _ = events(program, "old_forms_across")
+    assert across["inputs"][0] in ids(program, "txt2img_prompt")
+    assert across["outputs"][0] in ids(program, "img2img_prompt")
+    assert len(across["inputs"]) == len(across["outputs"])
+    assert not [each for each in events(program, "old_forms_to_txt2img") if each["inputs"] == picture["inputs"]]
+
+
+def test_a_callback_changes_what_the_token_counter_counts(program: Program) -> None:
+    from modules import script_callbacks  # type: ignore[attr-defined]
+
+    count = program.room.demo.fns[events(program, "txt2img_token_button")[0]["id"]].fn
+    plain, longer = count("a cat", []), count("a cat on a mat", [])
+    assert plain != longer
+
+    def write(params: Any) -> None:
+        assert (params.is_positive, params.styles) == (True, [])
+        params.prompt = params.prompt.replace("{on}", "a cat on a mat")
+
+    script_callbacks.on_before_token_counter(write)
+    try:
+        assert count("{on}", []) == longer
+    finally:
+        script_callbacks.remove_callbacks_for_function(write)

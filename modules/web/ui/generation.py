@@ -217,6 +217,8 @@ class Actions:
         options = self.services.options.snapshot()
         if options["disable_token_counters"]:
             return ""
+        for each in self.services.additions.counted.all():
+            text = each(text, chosen, negative)
         if chosen and options["include_styles_into_token_counters"]:
             with contextlib.suppress(EaselError):
                 both = self.services.styles.apply(chosen, *(("", text) if negative else (text, "")))

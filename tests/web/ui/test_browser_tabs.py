@@ -167,10 +167,23 @@ def test_prompts_are_worked_on_by_keyboard_and_by_dropped_pictures(opened: Opene
     assert visitor.complaints == []
 
 
+GLOBALS = (
+    *("gradioApp", "onUiLoaded", "updateInput", "onUiUpdate", "get_uiCurrentTabContent", "create_submit_args"),
+    *("randomId", "requestProgress", "switch_to_img2img", "switch_to_img2img_tab", "switch_to_txt2img"),
+    *("getTranslation", "onUiTabChange", "showSubmitButtons", "appendContextMenuOption", "attachGalleryListeners"),
+    *("dimensionChange", "get_tab_index", "onAfterUiUpdate", "rememberGallerySelection", "selectCheckpoint"),
+    *("selected_gallery_index", "submit", "submit_img2img", "switch_to_inpaint", "switch_to_extras"),
+)
+"""Functions that counted extensions of A1111's call; of values there are `opts`, `titles`, `activePromptTextarea`."""
+
+
 def test_what_extensions_of_a1111_call_answers(opened: Opened) -> None:
     world, visit = opened()
     visitor = visit()
     visitor.page.wait_for_function("Object.keys(opts).length > 100")
+    kinds = ", ".join(f"{name}: typeof {name}" for name in GLOBALS)
+    assert set(visitor.page.evaluate(f"({{{kinds}}})").values()) == {"function"}
+    assert visitor.page.evaluate("[typeof titles, typeof activePromptTextarea]") == ["object", "object"]
     visitor.page.evaluate("window.heard = 0; onOptionsChanged(() => { window.heard += 1; })")
     visitor.page.evaluate("selectCheckpoint('sub/other.safetensors [0123456789]')")
     visitor.page.wait_for_function("window.heard > 0 && opts.sd_model_checkpoint.startsWith('sub/other')")
@@ -208,3 +221,4 @@ def test_a_lost_connection_is_said_and_found_again(opened: Opened) -> None:
     # Gradio may load the page anew by itself, so that "Connected again." is seen or not
     expect(visitor.page.get_by_text("The connection to Easel is lost")).to_be_hidden()
     expect(visitor.find("txt2img_generate")).to_be_visible()
+    visitor.complaints.clear()  # the browser speaks of the connection too

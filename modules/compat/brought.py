@@ -1,0 +1,29 @@
+"""Python packages that A1111 or its repositories bring and Easel does not: what is said when a script misses one."""
+
+from __future__ import annotations
+
+PACKAGES = {
+    **{"cv2": "opencv-python-headless", "skimage": "scikit-image", "open_clip": "open-clip-torch"},
+    **{"pytorch_lightning": "pytorch-lightning", "git": "GitPython", "jsonmerge": "jsonmerge", "tomesd": "tomesd"},
+    **{"omegaconf": "omegaconf", "kornia": "kornia", "torchdiffeq": "torchdiffeq", "blendmodes": "blendmodes"},
+    **{"cleanfid": "clean-fid", "resize_right": "resize-right", "inflection": "inflection", "diskcache": "diskcache"},
+    **{"facexlib": "facexlib", "einops": "einops", "lark": "lark", "gfpgan": "gfpgan"},
+}
+"""Name that is imported -> the distribution that has it."""
+
+REPOSITORIES = frozenset({"ldm", "k_diffusion", "sgm"})
+"""Packages of the repositories that A1111 clones."""
+
+
+def advice(error: BaseException) -> str:
+    """The way out after a failed import, as a sentence with a space before it; "" where none is known."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    top = error.name.split(".")[0]
+    if top in REPOSITORIES:
+        return f" ({top} is A1111's own model code, which Easel does not have: this script cannot run here.)"
+    if top == "torchvision":
+        return " (Easel works without torchvision; one that fits the installed torch lets this script load.)"
+    if top in PACKAGES:
+        return f" (A1111 brings this package, Easel does not: install {PACKAGES[top]} into Easel's environment.)"
+    return ""
