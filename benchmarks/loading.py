@@ -1,13 +1,15 @@
 """Loading a checkpoint: against the speed of the disk, the size of the file, and diffusers' from_single_file.
 
-    python benchmarks/loading.py [--family sdxl|sd1|sd2] [--dtype float16|float32] [--rounds N] [--folder DIR]
+    python benchmarks/loading.py [--family sdxl|sd1|sd2] [--stored float16|float32] [--dtype float16|float32]
+                                 [--rounds N] [--folder DIR]
 
-Makes a random checkpoint of the real size (float16; SDXL: 6.9 GB of free disk), loads it on the CPU in processes of
-their own, the file's pages dropped from the cache before each, and deletes it. Prints seconds to the loaded model, to
-every number of it read once, and two peaks of memory over what the process had before, as shares of the file: all that
-is resident, mapped pages of the file among it (at most 1.15 is wanted), and what is the process's own (the system
-takes the mapped pages back when it needs room). With --dtype float32 the numbers of the file become twice as long,
-whatever loads them. diffusers is given its configurations and tokenizers in a local folder.
+Makes a random checkpoint of the real size (in float16; SDXL: 6.9 GB of free disk), loads it on the CPU in processes
+of their own, the file's pages dropped from the cache before each, and deletes it. Prints seconds to the loaded model,
+to every number of it read once, and two peaks of memory over what the process had before, as shares of the file: all
+that is resident, mapped pages of the file among it (at most 1.15 is wanted), and what is the process's own (the
+system takes the mapped pages back when it needs room). With --dtype float32 the numbers of the file become twice as
+long, whatever loads them: twice the file is the least; a file stored in float32 needs no more than itself. diffusers
+is given its configurations and tokenizers in a local folder.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 BLOCK = 64 * 2**20
+STORED = {"float16": "F16", "float32": "F32"}
+"""numpy's name of a number format -> that in headers of .safetensors files."""
 CONTENDERS = ("disk", "easel", "diffusers")
 PIPELINES = {"sd1": "StableDiffusionPipeline", "sd2": "StableDiffusionPipeline", "sdxl": "StableDiffusionXLPipeline"}
 
@@ -42,7 +46,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         asked.file, asked.configs = Path(folder) / "model.safetensors", Path(folder) / "configs"
-        make(asked.family, asked.file)
+        make(asked.family, asked.file, asked.stored)
         write_configs(asked)
         results: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
         for _ in range(asked.rounds):
@@ -55,6 +59,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", choices=tuple(PIPELINES), default="sdxl")
+    parser.add_argument("--stored", choices=tuple(STORED), default="float16", help="numbers in the file")
     parser.add_argument("--dtype", choices=("float16", "float32"), default="float16")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where the file is made (a temporary folder)")
@@ -64,8 +69,8 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make(family: str, path: Path) -> None:
-    """A checkpoint of small random float16 numbers."""
+def make(family: str, path: Path, stored: str) -> None:
+    """A checkpoint of small random numbers; stored: their format, "float16" or "float32"."""
     import numpy as np
 
     from modules.loading import safetensors_writing
@@ -73,15 +78,17 @@ def make(family: str, path: Path) -> None:
     from tests.loading.invented import REAL
 
     infos = {
-        prefix + name: TensorInfo("F16", shape) for prefix, shapes in REAL[family]().items() for name, shape in shapes
+        prefix + name: TensorInfo(STORED[stored], shape)
+        for prefix, shapes in REAL[family]().items()
+        for name, shape in shapes
     }
-    numbers = (np.random.default_rng(0).standard_normal(BLOCK // 2, dtype=np.float32) * 0.02).astype(np.float16)
+    numbers = (np.random.default_rng(0).standard_normal(BLOCK // 4, dtype=np.float32) * 0.02).astype(stored)
     block = numbers.tobytes()
 
     def parts() -> Iterator[bytes]:
         for info in infos.values():
             length = safetensors_writing.extent(info)
-            yield (block * (length // BLOCK + 1))[:length]
+            yield (block * (length // len(block) + 1))[:length]
 
     safetensors_writing.write(path, infos, parts())
 
@@ -277,7 +284,8 @@ def text_config(shapes: dict[str, tuple[int, ...]], tower: Any, clip: Any) -> di
 
 
 def report(asked: argparse.Namespace, results: dict[str, list[dict[str, float]]], size: int) -> None:
-    print(f"{asked.family}, float16 file of {size / 1e9:.2f} GB, as {asked.dtype} on the CPU, {asked.rounds} rounds")
+    title = f"{asked.family}, {asked.stored} file of {size / 1e9:.2f} GB, as {asked.dtype} on the CPU"
+    print(f"{title}, {asked.rounds} rounds")
     print(f"accelerate, which lets diffusers skip drawing first weights: {'yes' if find_spec('accelerate') else 'no'}")
     medians = {
         name: {key: statistics.median(each[key] for each in rows) for key in rows[0]} for name, rows in results.items()
