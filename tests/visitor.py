@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import Any
 
@@ -27,6 +28,8 @@ expect = playwright.expect
 PATIENCE = 60_000
 """Milliseconds; a busy machine shall not fail a test. What is there is seen at once."""
 expect.set_options(timeout=PATIENCE)
+LEFT = re.compile("Connection errored out|AbortError")
+"""What Gradio says of its own connections when a page is left."""
 
 
 class Visitor:

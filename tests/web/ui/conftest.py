@@ -29,9 +29,13 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
 
 @pytest.fixture
 def opened(make_world: Callable[..., World], chromium: Any) -> Iterator[Callable[..., tuple[World, Open]]]:
-    """(world, open a browser on it), with keywords of `fakes.world`; everything is closed afterwards."""
-    from tests.visitor import Visitor
+    """(world, open a browser on it), with keywords of `fakes.world`; everything is closed afterwards.
 
+    Whatever a test does: no page of it may complain in the console, or ask another host.
+    """
+    from tests.visitor import LEFT, Visitor
+
+    visitors: list[Visitor] = []
     with contextlib.ExitStack() as stack:
 
         def start(**given: Any) -> tuple[World, Open]:
@@ -40,9 +44,12 @@ def opened(make_world: Callable[..., World], chromium: Any) -> Iterator[Callable
 
             def visit(**context: Any) -> Any:
                 visitor = Visitor(chromium, address, **context)
+                visitors.append(visitor)
                 stack.callback(visitor.context.close)
                 return visitor
 
             return world, visit
 
         yield start
+        said = [each for visitor in visitors for each in (*visitor.complaints, *visitor.foreign)]
+        assert [each for each in said if not LEFT.search(each)] == []

@@ -17,17 +17,13 @@ from PIL import Image
 
 from modules.generate.request import Img2Img
 from modules.web.ui import defaults
-from tests.visitor import Visitor, expect, needs_chromium
+from tests.visitor import LEFT, Visitor, expect, needs_chromium
 from tests.web.ui.fakes import World, world
 from tests.web.ui.serving import serving
 from tests.web.ui.test_cards import network
 
 pytestmark = needs_chromium
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference" / "a1111-ui-elements.json"
-
-
-LEFT = re.compile("Connection errored out|AbortError")
-"""What Gradio says of its own connections when a page is left."""
 
 
 @pytest.fixture(scope="module")
