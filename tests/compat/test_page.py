@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from modules.compat import gradio3, scripting
 from tests.compat.conftest import Program
 
 
+@functools.cache
 def config(program: Program) -> dict[str, Any]:
     found: dict[str, Any] = program.room.demo.get_config_file()
     return found
