@@ -146,11 +146,19 @@ def _arranged(
         pictures,
         mask=_opened(studio, request.mask, "mask"),
         latent_mask=_opened(studio, request.latent_mask, "latent_mask"),
-        size=(work.width, work.height),
+        size=_size_at_work(work, request),
         colour=work.options["img2img_background_color"],
         upscale=upscale,
     )
     return arranged, hash
+
+
+def _size_at_work(work: Plan, request: Img2Img) -> tuple[int, int]:
+    """(width, height) that pictures are brought to. Sides that are no whole latent pixels stay as they are asked for,
+    and the encoder leaves out what is too much, as in A1111; not where the result lies under the rest of the picture.
+    """
+    whole = request.mask is not None and not request.inpaint_full_res
+    return (work.width, work.height) if whole else (request.width, request.height)
 
 
 def _opened(studio: Studio, name: str | None, field: str) -> Image.Image | None:
@@ -174,9 +182,10 @@ def _latents(studio: Studio, model: Model, work: Plan, request: Img2Img, arrange
     model.residency.use("vae")
     encode, facts = pixels.encoder(studio, model, work), model.family.latent
     latents = [encode(of_image(picture)).unsqueeze(0).to(model.placement.device) for picture in arranged.pictures]
+    size = (work.height // facts.factor, work.width // facts.factor)
     if request.resize_mode == Mode.LATENT:
-        size = (work.height // facts.factor, work.width // facts.factor)
         latents = [nn_functional.interpolate(latent, size=size, mode="bilinear") for latent in latents]
+    latents = [latent[..., : size[0], : size[1]] for latent in latents]  # a tiny encoder may round up
     together = _batched(latents, work)
     assert together is not None
     return together

@@ -45,7 +45,7 @@ def told(family: Family, work: Plan) -> tuple[Tensor, Tensor] | None:
     if family.ids is None:
         return None
     options = work.options
-    width, height = work.scene or (work.width, work.height)
+    width, height = work.scene or (work.request.width, work.request.height)
     scores = {False: options["sdxl_refiner_high_aesthetic_score"], True: options["sdxl_refiner_low_aesthetic_score"]}
     scenes = (
         Scene(

@@ -14,7 +14,8 @@ from modules.core.types import JsonObject
 class Generation:
     """What every request has. Names and defaults are A1111's; None means "as the options say".
 
-    steps 1..10000; width, height in pixels, multiples of 8, 64..; cfg_scale >= 1 usual; seed and subseed -1 = random;
+    steps 1..10000; width, height in pixels: the picture has them rounded down to whole latent pixels (multiples of 8),
+    infotexts, hires fix and what SDXL is told do not; cfg_scale >= 1 usual; seed and subseed -1 = random;
     subseed_strength 0..1; batch_size pictures at once, n_iter times. tiling: opposite edges fit together.
     refiner_checkpoint takes over when refiner_switch_at (0..1) of sampling is done. user: who asked on a page with
     logins ("" for everybody else). extension_args: name of an

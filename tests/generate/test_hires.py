@@ -87,6 +87,8 @@ def test_the_size_asked_for_comes_out(bench: Bench) -> None:
     for upscaler in ("Latent", "Nearest"):
         asked = Txt2Img(**{**HIRES, "steps": 1}, hr_upscaler=upscaler, hr_resize_x=96, hr_resize_y=136)
         assert bench.images(asked)[0].size == (96, 136)
+    odd = Txt2Img(**{**HIRES, "steps": 1, "width": 68}, hr_upscaler="Latent")  # the factor is that of what is asked for
+    assert bench.images(odd)[0].size == (136, 128)
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M SDE", "DDIM", "UniPC"])

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from modules.core.errors import BadRequest, NotFound
 from modules.generate.moments import Composited, ExtraNoise, Overlaying
 from modules.generate.request import Img2Img, Txt2Img
+from modules.loading.vae import of_image, to_image
 from modules.samplers.catalog import Sampler, builtin
 from tests.reference.cases import psnr
 from tests.studio import Bench, Silent
@@ -88,6 +90,22 @@ def test_only_masked_gives_back_a_picture_of_the_old_size(bench: Bench) -> None:
 def test_every_resize_mode_gives_the_size_asked_for(mode: int, bench: Bench) -> None:
     asked = request(bench, photo(size=(100, 36)), masked=mask((40, 40)), resize_mode=mode, inpainting_fill=2)
     assert bench.images(asked)[0].size == (64, 64)
+
+
+def test_sides_that_are_no_whole_latents_are_cut_by_the_encoder(bench: Bench) -> None:
+    """As in A1111: the picture comes to the size asked for, and what the text says is that size."""
+    asked = request(bench, photo(size=(300, 180)), width=100, height=60, denoising_strength=0.0)
+    result = bench.make(asked, img2img_fix_steps=True)  # no step at all
+    vae = bench.studio.shelf.get(bench.library.find("tiny-sd1")).vae
+    with torch.inference_mode():
+        sized = photo(size=(300, 180)).resize((100, 60), Image.Resampling.LANCZOS)
+        expected = to_image(vae.decode(vae.encode(of_image(sized))))
+    made = Image.open(result["pictures"][0]["path"])
+    assert (made.size, expected.size) == ((96, 56), (96, 56))
+    assert psnr(made, expected) > 60
+    assert "Size: 100x60" in result["info"]["infotexts"][0]
+    masked = bench.images(request(bench, photo(size=(100, 60)), masked=mask((100, 60)), width=100, height=60))[0]
+    assert masked.size == (96, 56)
 
 
 def test_masks_are_shown_and_saved_where_options_want_them(bench: Bench) -> None:

@@ -104,7 +104,7 @@ def size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     if not (width.strip().isdecimal() and height.strip().isdecimal()):
         raise BadRequest(f'{FIELD}: "{text}" is no size; write it as 512x768.', field=FIELD)
-    return int(width) // 8 * 8, int(height) // 8 * 8
+    return int(width), int(height)
 
 
 def _faces(request: Request, value: str, values: Sequence[str]) -> Request:

@@ -152,7 +152,7 @@ def _applied(context: Context, request: Request, wishes: Mapping[str, Any], *, a
         elif name in JOINED:
             cell = with_field(cell, name, _joined(getattr(request, name), value, at_start=at_start))
         elif name not in IGNORED:
-            cell = with_field(cell, name, _rounded(name, value))
+            cell = with_field(cell, name, _large_enough(name, value))
     return cell
 
 
@@ -161,9 +161,7 @@ def _joined(own: str, new: str, *, at_start: bool) -> str:
     return " ".join((new, own) if at_start else (own, new)) if own and new else new
 
 
-def _rounded(name: str, value: Any) -> Any:
-    if name in ("width", "height"):
-        if value < 8:
-            raise BadRequest(f"{TITLE}: --{name} must be at least 8, not {value}.", field="script_args")
-        return value // 8 * 8
+def _large_enough(name: str, value: Any) -> Any:
+    if name in ("width", "height") and value < 8:
+        raise BadRequest(f"{TITLE}: --{name} must be at least 8, not {value}.", field="script_args")
     return value

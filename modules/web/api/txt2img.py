@@ -57,7 +57,8 @@ _SIZES = ("Size-1", "Size-2", "Hires resize-1", "Hires resize-2")
 
 SHARED_FIELDS = (
     *("prompt", "negative_prompt", "seed", "subseed", "subseed_strength", "seed_resize_from_h", "seed_resize_from_w"),
-    *("scheduler", "batch_size", "n_iter", "steps", "cfg_scale", "restore_faces", "tiling", "denoising_strength"),
+    *("scheduler", "batch_size", "n_iter", "steps", "cfg_scale", "width", "height"),
+    *("restore_faces", "tiling", "denoising_strength"),
     *("refiner_checkpoint", "refiner_switch_at"),
     *("eta", "s_min_uncond", "s_churn", "s_tmax", "s_tmin", "s_noise"),
 )
@@ -122,8 +123,6 @@ def shared(body: Processing) -> dict[str, Any]:
     return {field: getattr(body, field) for field in SHARED_FIELDS} | {
         "styles": tuple(body.styles or ()),
         "sampler_name": body.sampler_name or body.sampler_index or "Euler",
-        "width": body.width // 8 * 8,
-        "height": body.height // 8 * 8,
         "do_not_save_samples": body.do_not_save_samples or not body.save_images,
         "do_not_save_grid": body.do_not_save_grid or not body.save_images,
         "override_settings": body.override_settings or {},

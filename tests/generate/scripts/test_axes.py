@@ -70,7 +70,7 @@ def test_examples() -> None:
     assert applied("SGM noise multiplier", "False").override_settings == {"sgm_noise_multiplier": False}
     assert applied("Styles", "fine,postcard").styles == ("fine", "postcard")
     assert applied("VAE", "auto").override_settings == {"sd_vae": "Automatic"}
-    assert (applied("Size", "512 x 770").width, applied("Size", "512 x 770").height) == (512, 768)
+    assert (applied("Size", "512 x 770").width, applied("Size", "512 x 770").height) == (512, 770)
     assert applied("UniPC Order", 9, request=dataclasses.replace(REQUEST, steps=4)).override_settings == {
         "uni_pc_order": 3
     }

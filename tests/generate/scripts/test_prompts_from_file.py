@@ -64,7 +64,7 @@ def test_a_line_that_cannot_be_read_is_a_prompt_and_a_remark(world: World, line:
 def test_what_a_line_sets_holds_for_it_alone(world: World) -> None:
     run(world.context(), "--prompt dog --steps 7 --width 130 --sd_model two\n\n  bird  \n")
     first, second = world.painter.asked
-    assert (first.prompt, first.steps, first.width) == ("dog a cat", 7, 128)
+    assert (first.prompt, first.steps, first.width) == ("dog a cat", 7, 130)
     assert first.override_settings == {"sd_model_checkpoint": "two"}
     assert second == dataclasses.replace(SMALL, prompt="bird a cat", do_not_save_grid=True)
 
