@@ -44,6 +44,9 @@ MODELS = Path(__file__).resolve().parent / "reference" / "models"
 NETWORKS = next((root for root in (SHIPPED / "models", SHARED / "models") if (root / "Lora").is_dir()), MODELS)
 """Where the reference's networks lie: those shipped with the repository first."""
 
+DEFAULT_MODEL = Path(__file__).resolve().parents[1] / "models" / "Stable-diffusion" / "easel-scenes.safetensors"
+"""The model that ships with Easel: 128 x 128 drawings."""
+
 EXTENSIONS = Path(__file__).resolve().parents[1] / "extensions"
 MENUS = Menus(samplers=tuple, schedulers=tuple, checkpoints=tuple, find_checkpoint=str)
 
@@ -96,7 +99,7 @@ class Bench:
         self.library = Library(
             [MODELS / "Stable-diffusion"],
             Store(folder / "bench.sqlite"),
-            files=[path for path in OTHERS if path.name != "tiny-sd1.safetensors"],
+            files=[DEFAULT_MODEL, *(path for path in OTHERS if path.name != "tiny-sd1.safetensors")],
             vae_folders=[folder / "VAE", SHIPPED / "models" / "VAE", SHARED / "models" / "VAE"],
         )
         self.studio = Studio(

@@ -354,7 +354,7 @@ def restore_faces(np_image: Any) -> Any:
 class Flags(argparse.ArgumentParser):
     """A1111's parser as extensions use it: asked for the command line, it gives the flags the program runs with."""
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         if args is not None:
             return super().parse_known_args(args, namespace)
         from modules.compat import shared

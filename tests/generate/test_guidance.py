@@ -102,7 +102,7 @@ def test_timestep_samplers_leave_the_negative_prompt_out_by_model_time() -> None
         GuidancePolicy(scale=2.0, min_uncond=2.0, min_uncond_all=True),
         calls=10,
         moments=Moments(),
-        measure=measured(ddim, trained),  # type: ignore[arg-type]
+        measure=measured(ddim, trained),
     )
     for time in (876, 126, 2, 1):
         denoise(X, trained.sigmas[time])

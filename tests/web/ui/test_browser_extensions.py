@@ -187,7 +187,9 @@ def test_paint_lies_where_the_pointer_is(there: tuple[World, Visitor, Installer]
     request = made.requests[-1]
     assert isinstance(request, Img2Img)
     assert request.mask is not None
-    left, top, right, bottom = made.services.inputs.open(request.mask, field="mask").convert("L").getbbox()
+    box = made.services.inputs.open(request.mask, field="mask").convert("L").getbbox()
+    assert box is not None
+    left, top, right, bottom = box
     size = bottom - top
     assert size < 12
     assert abs((left + size / 2) - 64) < 3
