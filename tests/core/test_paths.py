@@ -66,6 +66,7 @@ def test_the_default_layout_is_a1111s(tmp_path: Path) -> None:
         "database": ["easel.sqlite"],
         "results": ["cache/results"],
         "inputs": ["cache/inputs"],
+        "unfinished": ["cache/unfinished"],
     }
 
 

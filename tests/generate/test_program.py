@@ -161,7 +161,9 @@ def test_networks_of_the_sdxl_line_are_told_sizes_crops_and_scores(
     row = next(row for row in TABLE if row.id == family)
     changes: dict[str, float] = {"sdxl_crop_top": 8, "sdxl_crop_left": 16}
     changes |= {"sdxl_refiner_high_aesthetic_score": 9.0, "sdxl_refiner_low_aesthetic_score": 1.0}
-    work: Any = SimpleNamespace(width=96, height=64, scene=None, options=bench.options(changes))
+    work: Any = SimpleNamespace(
+        request=SimpleNamespace(width=96, height=64), scene=None, options=bench.options(changes)
+    )
     told = program.told(row, work)
     assert (None if told is None else tuple(tuple(each.tolist()) for each in told)) == (
         None if positive is None else (positive, negative)

@@ -72,10 +72,10 @@ def test_overrides_do_not_reach_the_next_job(bench: Bench) -> None:
     assert far(before, after) == 0
 
 
-def test_sizes_are_cut_to_multiples_of_eight(bench: Bench) -> None:
+def test_sizes_are_cut_to_multiples_of_eight_and_told_as_asked(bench: Bench) -> None:
     result = bench.make(Txt2Img(**{**SMALL, "width": 71, "height": 66}))
     assert Image.open(result["pictures"][0]["path"]).size == (64, 64)
-    assert "Size: 64x64" in result["info"]["infotexts"][0]
+    assert "Size: 71x66" in result["info"]["infotexts"][0]
 
 
 def test_who_asked_is_told_where_the_option_says_so(bench: Bench) -> None:

@@ -28,12 +28,12 @@ def picture(encoded: str) -> Image.Image:
 
 class TestAnswer:
     def test_pictures_parameters_and_info(self, client: TestClient) -> None:
-        body = {"prompt": "a cat", "width": 64, "height": 71, "steps": 3, "n_iter": 2}
+        body = {"prompt": "a cat", "width": 64, "height": 72, "steps": 3, "n_iter": 2}
         answer = client.post(URL, json=body)
         assert answer.status_code == 200
         content = answer.json()
         assert set(content) == {"images", "parameters", "info"}
-        assert [picture(image).size for image in content["images"]] == [(64, 64)] * 2
+        assert [picture(image).size for image in content["images"]] == [(64, 72)] * 2
         assert picture(content["images"][1]).info["parameters"] == json.loads(content["info"])["infotexts"][1]
         assert content["parameters"] | body == content["parameters"]
         assert content["parameters"]["cfg_scale"] == 7.0
