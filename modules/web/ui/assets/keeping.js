@@ -139,7 +139,8 @@
 
     const failed = (error) => console.warn("What was typed could not be brought back:", error);
 
-    // fields as soon as they are there, once more if Gradio set one again; menus open for a moment, so they come last
+    // fields as soon as each is there, once more if Gradio set one again; menus open for a moment, so they come last
+    let looking = 0;
     const fill = () => {
         begin();
         if (kept) {
@@ -149,9 +150,10 @@
     easelOnForm(() => {
         kept = read();
         fill();
+        looking = window.setInterval(fill, 150); // how a field began is known before anybody can have changed it
     });
-    onAfterUiUpdate(() => kept && fill());
     onUiLoaded(() => {
+        window.clearInterval(looking);
         begin();
         if (kept) {
             restoreFields().then(restoreMenus).then(restoreTab).then(watch).catch(failed).finally(() => { kept = null; });
