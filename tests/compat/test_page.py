@@ -189,7 +189,8 @@ def test_buttons_of_extensions_send_to_tabs(program: Program) -> None:
     assert ids(program, "img2img_prompt", "img2img_neg_prompt") == text["outputs"][:2]
     assert "switch_to_img2img()" in shown["js"]
     paste = program.room.demo.fns[text["id"]].fn
-    assert [each.get("value") for each in paste("a cat\nSteps: 3, Sampler: Euler, CFG scale: 5")[:3]] == ["a cat", "", 3]
+    pasted = paste("a cat\nSteps: 3, Sampler: Euler, CFG scale: 5")
+    assert [each.get("value") for each in pasted[:3]] == ["a cat", "", 3]
     across, _ = events(program, "old_forms_across")
     assert across["inputs"][0] in ids(program, "txt2img_prompt")
     assert across["outputs"][0] in ids(program, "img2img_prompt")
