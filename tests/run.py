@@ -18,8 +18,8 @@ sys.path.insert(0, str(ROOT))
 
 from modules.setup.python import refusal  # noqa: E402  (the repository is not on the path before)
 
-PROCESSES = min(8, (os.cpu_count() or 1) + 1)
-"""Of pytest, each computing on one core: one more than there are, since many tests wait for a browser or a server."""
+PROCESSES = min(8, os.cpu_count() or 1)
+"""Of pytest, each computing on one core; with one more than there are, flows that wait for a page failed by time."""
 
 QUICK = {"ruff": ("-m", "ruff", "check", "."), "ruff format": ("-m", "ruff", "format", "--check", ".")}
 BESIDE = {
