@@ -109,7 +109,7 @@ def uninstall(room: Room) -> None:
     texts.reset()
     if NAMES in modules.__path__:
         modules.__path__.remove(NAMES)
-    stale = [name for name in sys.modules if name.startswith("modules.") and _is_guest(name)]
+    stale = [name for name in list(sys.modules) if name.startswith("modules.") and _is_guest(name)]
     for name in stale:
         del sys.modules[name]
         top = name.split(".")[1]
