@@ -45,7 +45,7 @@ def register(extension: Extension) -> Callable[[Any], None]:
 def forget(extension: Extension) -> None:
     """Take its modules out of sys.modules, so that the next import reads the files again."""
     name = module_name(extension)
-    for known in [each for each in sys.modules if each == name or each.startswith(f"{name}.")]:
+    for known in [each for each in list(sys.modules) if each == name or each.startswith(f"{name}.")]:
         del sys.modules[known]
     importlib.invalidate_caches()
 
