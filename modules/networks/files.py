@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 import struct
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -18,7 +17,7 @@ from torch import Tensor
 from modules.core.errors import DamagedFile
 from modules.core.store import Store
 from modules.loading import header, opening, pickles
-from modules.loading.walking import Asked, always
+from modules.loading.walking import Asked, always, walk
 
 ALIAS = "Alias from file"
 FORBIDDEN = frozenset(("none", "addams"))
@@ -62,7 +61,13 @@ class Files:
         """Look again. Files that have not changed are not opened again; unreadable ones are left out."""
         with self._lock:
             known = {(file.path, file.size, file.mtime): file for file in self._found or ()}
-            found = (_examined(path, folder, known) for folder in self._folders for path in self._walk(folder))
+            hidden = self._hidden()
+            found = (
+                _examined(path, folder, known)
+                for folder in self._folders
+                for path in walk(folder, hidden=hidden)
+                if path.name.lower().endswith(self._endings)
+            )
             self._found = tuple(file for file in found if file)
 
     def all(self) -> tuple[NetworkFile, ...]:
@@ -93,17 +98,6 @@ class Files:
         exact = {**_aliases(files), **{file.below: file for file in files}, **{file.name: file for file in files}}
         folded = {spelling.casefold(): file for spelling, file in exact.items()}
         return exact.get(name) or folded.get(name.casefold())
-
-    def _walk(self, folder: Path) -> Iterator[Path]:
-        seen: set[str] = set()
-        for root, folders, names in os.walk(folder, followlinks=True):
-            real = os.path.realpath(root)
-            if real in seen:  # a link that leads back up
-                folders.clear()
-                continue
-            seen.add(real)
-            folders[:] = sorted(name for name in folders if self._hidden() or not name.startswith("."))
-            yield from (Path(root, name) for name in sorted(names) if name.lower().endswith(self._endings))
 
 
 def _aliases(files: Iterable[NetworkFile]) -> dict[str, NetworkFile]:

@@ -115,21 +115,6 @@
         }
     }
 
-    /** On a busy machine Gradio sets a field once more after the page is there: look again for a while. */
-    async function watch() {
-        for (let look = 0; look < 20; look += 1) {
-            await pause(500);
-            await restoreFields();
-        }
-    }
-
-    /** The reader set this field: it is the reader's from now on. */
-    function forget(field) {
-        for (const [name] of fields().filter(([, each]) => each === field)) {
-            delete kept.changed[name];
-        }
-    }
-
     /** What was kept, if this page is one that was loaded again; a page that is left before it was restored keeps it. */
     function read() {
         const [entry] = window.performance.getEntriesByType("navigation");
@@ -156,9 +141,8 @@
         window.clearInterval(looking);
         begin();
         if (kept) {
-            restoreFields().then(restoreMenus).then(restoreTab).then(watch).catch(failed).finally(() => { kept = null; });
+            restoreFields().then(restoreMenus).then(restoreTab).catch(failed).finally(() => { kept = null; });
         }
     });
-    document.addEventListener("input", (event) => event.isTrusted && kept && forget(event.target), true);
     window.addEventListener("pagehide", keep);
 })();
