@@ -278,6 +278,16 @@ def test_light_becomes_dark_and_stays_so_and_the_prompt_is_there_after_loading_a
     expect(visitor.page.locator("body.dark")).to_be_attached()
 
 
+def test_what_the_reader_sets_while_a_page_comes_back_stays_so(there: tuple[World, Visitor]) -> None:
+    _, visitor = there
+    tick(visitor, "txt2img_hr-checkbox")
+    visitor.page.reload(wait_until="commit")
+    expect(visitor.find("txt2img_hr-checkbox", "input")).to_be_checked()  # brought back
+    tick(visitor, "txt2img_hr-checkbox", on=False)
+    visitor.page.evaluate("new Promise(done => onUiLoaded(() => setTimeout(done, 500)))")
+    expect(visitor.find("txt2img_hr-checkbox", "input")).not_to_be_checked()
+
+
 def test_a_page_that_is_loaded_again_follows_the_job_under_way(there: tuple[World, Visitor]) -> None:
     made, visitor = there
     tick(visitor, "txt2img_hr-checkbox", on=False)

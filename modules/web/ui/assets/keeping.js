@@ -115,6 +115,16 @@
         }
     }
 
+    /** The reader set this widget: it is the reader's from now on, even where it stands as it began. */
+    function forget({ isTrusted, type, target }) {
+        const ticked = ["checkbox", "radio"].includes(target.type);
+        if (kept && isTrusted && ticked === (type === "click")) { // a click of the page's own also makes a trusted input event
+            const widget = (name) => name.slice(0, name.lastIndexOf("/"));
+            const own = fields().filter(([, field]) => field === target).map(([name]) => widget(name));
+            kept.changed = Object.fromEntries(Object.entries(kept.changed).filter(([name]) => !own.includes(widget(name))));
+        }
+    }
+
     /** What was kept, if this page is one that was loaded again; a page that is left before it was restored keeps it. */
     function read() {
         const [entry] = window.performance.getEntriesByType("navigation");
@@ -144,5 +154,8 @@
             restoreFields().then(restoreMenus).then(restoreTab).catch(failed).finally(() => { kept = null; });
         }
     });
+    for (const type of ["click", "input"]) {
+        document.addEventListener(type, forget, true);
+    }
     window.addEventListener("pagehide", keep);
 })();
