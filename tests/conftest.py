@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,18 @@ from typing import Any
 import pytest
 
 from tests.studio import MODELS, Bench
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests a file at a time, the long files come first."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        long = {item.path for item in items if _is_long(item)}
+        items.sort(key=lambda item: item.path not in long)
+
+
+def _is_long(item: pytest.Item) -> bool:
+    marks = {mark.name for mark in item.iter_markers()}
+    return "server" in item.path.parts or bool(marks & {"browser", "reference", "slow"})
 
 
 @pytest.fixture(scope="session")

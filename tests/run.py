@@ -27,7 +27,8 @@ BESIDE = {
     "import-linter": ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),
 }
 """One process each: they run while the tests do, and what they say is printed at their end."""
-TESTS = ("-m", "pytest", "-n", str(PROCESSES), "--dist", "worksteal")
+TESTS = ("-m", "pytest", "-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder", "--durations", "25")
+"""A file at a time, so that what a file prepares (a server, a page) is prepared once; the order is conftest.py's."""
 
 
 def main() -> int:
