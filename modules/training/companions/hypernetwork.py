@@ -14,7 +14,7 @@ from modules.training.loop import Pace, Trainer
 from modules.training.recipes import Stage
 from modules.training.sampling import Parts
 
-SHAPE = Shape(widths=(1, 2, 1), activation="relu", layer_norm=False, dropout=(False, False), activate_output=False)
+SHAPE = Shape(widths=(1, 1, 1), activation="relu", layer_norm=False, dropout=(False, False), activate_output=False)
 
 
 def begin(parts: Parts, seed: int) -> dict[int, tuple[nn.Sequential, nn.Sequential]]:
@@ -56,10 +56,10 @@ def train(
 
 
 def write(path: Path, made: Hypernetwork, *, steps: int) -> None:
-    """A1111's file: torch.save of a table, widths as keys."""
+    """A1111's file: torch.save of a table, widths as keys; half precision, which it reads as well."""
     data: dict[Any, Any] = {
         width: tuple(
-            {f"linear.{name}": each.detach().cpu() for name, each in network.state_dict().items()} for network in pair
+            {f"linear.{name}": each.detach().cpu().half() for name, each in network.state_dict().items()} for network in pair
         )
         for width, pair in made.layers.items()
     }
