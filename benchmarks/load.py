@@ -8,10 +8,15 @@ Without --address it starts a server of its own with the tiny model, in a tempor
 - lost: requests without an answer, or jobs that did not end as done;
 - batches: how much faster all clients together were than the same requests one after the other (a ratio; above 1 is
   faster);
-- overhead: for one client that asks for one picture of 64x64 in one step, median and 95th part of 100 in milliseconds,
-  and how much of the request it is. "around": the time of the request minus the time that making the picture took
-  (`seconds` of the job: prompt to file); it is HTTP, JSON, checks, queue, database and base64. "beyond the model":
-  minus text encoder, sampling and VAE alone (`model_seconds`); it has also the plan, PNG, the file and its fsyncs.
+- overhead in the crowd: how long a round of all clients took, minus the time that text encoders, networks, sampling
+  and VAE took (`model_seconds` of each job), divided by the requests; the median of the rounds. While a model computes,
+  other clients' requests are taken and answered, so what of that slows the model down is in the model's time.
+- overhead alone: for one client that asks for one picture of 64x64 in one step and has it saved, one request after the
+  other: median and 95th part of 100 in milliseconds, and how much of the request it is. "beyond the model": from
+  sending the request to having the answer, minus `model_seconds`; it is HTTP, JSON, checks, plan, queue and database,
+  PNG and infotext, the file with its fsyncs, history, base64: all but the model. "around": minus all that making the
+  picture took (`seconds` of the job: from its request to its file).
+  Both are times on the clock: on a machine that does other work they show that work.
 Exit code 1 when something is wrong or lost.
 """
 
@@ -41,6 +46,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TINY = ROOT / "tests" / "reference" / "models"
 SAMPLERS = ("Euler", "Euler a", "DPM++ 2M", "DDIM", "Heun", "UniPC")
 START_SECONDS = 180
+WARM = 10
+"""Requests of the lone client before it is measured."""
 
 
 @contextlib.contextmanager
@@ -122,16 +129,29 @@ def apart(one: dict[str, Any], other: dict[str, Any]) -> int:
     return int(abs(arrays[0] - arrays[1]).max()) if arrays[0].shape == arrays[1].shape else 255
 
 
+async def crowd(client: httpx.AsyncClient, bodies: list[dict[str, Any]]) -> tuple[list[Any], float, float]:
+    """All requests at once -> (answers, seconds in all, of them beyond the model)."""
+    named = [body | {"force_task_id": f"crowd-{time.time_ns()}-{number}"} for number, body in enumerate(bodies)]
+    begun = time.perf_counter()
+    answers = await asyncio.gather(*(ask(client, body) for body in named))
+    seconds = time.perf_counter() - begun
+    made = [body["force_task_id"] for body, answer in zip(named, answers, strict=True) if answer]
+    results = [(await client.get(f"/easel/v1/jobs/{id}/result")).json() for id in made]
+    return answers, seconds, seconds - sum(result["more"]["model_seconds"] for result in results)
+
+
 async def overheads(client: httpx.AsyncClient, count: int) -> tuple[list[float], list[float], list[float]]:
     """(whole requests, what is around the making of a picture, what is beyond the model) in milliseconds."""
     times, around, beyond = list[float](), list[float](), list[float]()
-    for number in range(count):
+    for number in range(-WARM, count):
         id = f"overhead-{time.time_ns()}-{number}"
-        body = {"prompt": "a cat", "seed": number, "steps": 1, "width": 64, "height": 64, "save_images": False}
+        body = {"prompt": "a cat", "seed": WARM + number, "steps": 1, "width": 64, "height": 64, "save_images": True}
         begun = time.perf_counter()
         await client.post("/sdapi/v1/txt2img", json=body | {"force_task_id": id})
         whole = time.perf_counter() - begun
         result = (await client.get(f"/easel/v1/jobs/{id}/result")).json()
+        if number < 0:
+            continue
         times.append(1000 * whole)
         around.append(1000 * (whole - result["seconds"]))
         beyond.append(1000 * (whole - result["more"]["model_seconds"]))
@@ -154,11 +174,11 @@ async def measure(address: str, clients: int, rounds: int, loras: list[str]) -> 
         singles = [await ask(client, body) for body in bodies]
         alone = time.perf_counter() - begun
         wrong = lost = 0
-        most, times = 0, []
+        most, times, beside = 0, [], []
         for _ in range(rounds):
-            begun = time.perf_counter()
-            answers = await asyncio.gather(*(ask(client, body) for body in bodies))
-            times.append(time.perf_counter() - begun)
+            answers, seconds, beyond_model = await crowd(client, bodies)
+            times.append(seconds)
+            beside.append(1000 * beyond_model / clients)
             for body, single, answer in zip(bodies, singles, answers, strict=True):
                 if answer is None or single is None:
                     lost += 1
@@ -170,9 +190,13 @@ async def measure(address: str, clients: int, rounds: int, loras: list[str]) -> 
         lost += len(unfinished["jobs"])
         print(f"{clients} clients, {rounds} rounds: wrong {wrong}, lost {lost}, most levels apart {most}")
         print(f"batches: together {alone / statistics.median(times):.2f} times as fast as one after the other")
+        share = statistics.median(beside) * clients / 1000 / statistics.median(times)
+        print(
+            f"overhead in the crowd, beyond the model: {statistics.median(beside):.1f} ms a request, ratio {share:.3f}"
+        )
         whole, around, beyond = await overheads(client, 100)
-        print(_told("around", around, whole))
-        print(_told("beyond the model", beyond, whole))
+        print(_told("alone, beyond the model", beyond, whole))
+        print(_told("alone, around", around, whole))
     return 1 if wrong or lost else 0
 
 

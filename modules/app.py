@@ -46,12 +46,12 @@ from modules.jobs.cells import Cells
 from modules.jobs.history import History, Picture
 from modules.jobs.progress import Control
 from modules.jobs.queue import Queue
+from modules.jobs.table import Job
 from modules.jobs.tally import Tally
 from modules.jobs.together import Together
 from modules.jobs.trash import Trash
 from modules.jobs.unfinished import Unfinished
 from modules.jobs.webhooks import Webhooks
-from modules.jobs.worker import Runner
 from modules.loading.describers import Describers
 from modules.loading.faces import FaceRestorers
 from modules.loading.library import Library, no_checkpoint_message
@@ -98,8 +98,8 @@ PICTURE = re.compile(r"[0-9a-f]{64}")
 """How `Inputs` names pictures."""
 PAGE = "ui"
 """The owner of the page's jobs."""
-RESULTS_KEPT = 200
-"""Jobs whose unsaved pictures can still be fetched."""
+RESULTS_KEPT, RESULTS_SPARE = 200, 50
+"""Jobs whose unsaved pictures can still be fetched; how many more there are before some go."""
 
 
 class App:
@@ -111,6 +111,7 @@ class App:
         self.paths.ensure()
         self.store = Store(self.paths.database)
         self.history = History(self.store)
+        self.cells = Cells(self.store)
         self.trash = Trash(self.history, self.paths.data / "trash")
         self.catalog: Catalog = builtin()
         self.styles = StyleBook(self.paths.styles)
@@ -166,14 +167,13 @@ class App:
             describing_jobs.KIND: describing_jobs.runner(self.describers, self.inputs, self.options, self._make_room),
         }
         runners = {**self.desk.runners(), **work}
-        tidied = {kind: self._tidied(runner) for kind, runner in runners.items()}
         self.tally, self.unfinished = Tally(), Unfinished(self.paths.unfinished)
         self.queue = Queue(
             self.store,
-            tidied,
+            runners,
             on_pruned=self._forget,
             together={"txt2img": Together(run=self.desk.run_together, room=self.desk.room)},
-            on_ended=(self.tally.add, lambda job: Cells(self.store).drop(job.id), self.unfinished.drop),
+            on_ended=(self.tally.add, lambda job: self.cells.drop(job.id), self.unfinished.drop, self._tidy),
             on_change=lambda: self.webhooks.wake(),
         )
         self.webhooks = Sender(
@@ -356,7 +356,7 @@ class App:
             data=self.paths.data,
             results=self.paths.results,
             record=self._record,
-            cells=Cells(self.store),
+            cells=self.cells,
             unfinished=self.paths.unfinished,
         )
 
@@ -364,7 +364,7 @@ class App:
         return ScriptDesk(
             scripts=self.scripts,
             menus=self.menus,
-            cells=Cells(self.store),
+            cells=self.cells,
             options=self.options,
             library=self.library,
             check=self.desk.check,
@@ -443,9 +443,10 @@ class App:
         id. Raises BadRequest, NotFound, NoCheckpoint, DamagedFile.
         """
         self.folders.check_settings(request.override_settings, self.options.snapshot(), prefix="override_settings.")
-        asked = self.script_desk.asked(request, script, arguments) if script else self.desk.asked(request)
-        if id is not None and self._has(id, asked):
-            return id
+        if id is not None:
+            asked = self.script_desk.asked(request, script, arguments) if script else self.desk.asked(request)
+            if self._has(id, asked):
+                return id
         row = self.script_desk.row(request, script, arguments) if script else self.desk.row(request)
         try:
             together = row.pop("together", None)
@@ -464,20 +465,9 @@ class App:
         except NotFound:
             return False
 
-    def _tidied(self, runner: Runner) -> Runner:
-        """The runner, and after its work: forget results and input pictures that nobody needs any more."""
-
-        def run(job: JsonObject, control: Control) -> JsonObject:
-            try:
-                return runner(job, control)
-            finally:
-                _trim(self.paths.results, RESULTS_KEPT)
-                self._sweep_inputs()
-
-        return run
-
-    def _sweep_inputs(self) -> None:
-        """Forget pictures that no job waits for, but for the newest."""
+    def _tidy(self, job: Job) -> None:
+        """After a job's end, when its client has been answered: forget results and given pictures that nobody needs."""
+        _trim(self.paths.results, RESULTS_KEPT)
 
         def needed() -> set[str]:
             waiting = self.queue.list(states=("pending", "running"), limit=WAITING_AT_MOST)
@@ -486,6 +476,8 @@ class App:
         self.inputs.sweep(needed)
 
     def _record(self, job_id: str, kept: Kept, model: str) -> None:
+        if not kept.saved:
+            return
         width, height = kept.size
         picture = Picture(
             job_id=job_id,
@@ -498,13 +490,12 @@ class App:
             model=model,
             sampler=str(infotext.parse(kept.infotext).get("Sampler", "")),
         )
-        if kept.saved:
-            self.history.add([picture])
+        self.history.add([picture], synced=False)  # with the job's end
 
     def _record_extras(self, job_id: str, path: Path, infotext: str, size: tuple[int, int]) -> None:
         width, height = size
         picture = Picture(job_id=job_id, path=str(path), kind="extras", infotext=infotext, width=width, height=height)
-        self.history.add([picture])
+        self.history.add([picture], synced=False)  # with the job's end
 
     def _forget(self, jobs: list[Any]) -> None:
         for job in jobs:
@@ -695,7 +686,9 @@ def _options(flags: Flags, paths: Paths, catalog: Catalog, folders: Folders) -> 
 
 
 def _trim(folder: Path, keep: int) -> None:
-    """Keep the newest `keep` folders of unsaved results."""
+    """Keep the newest `keep` folders of unsaved results, and up to `RESULTS_SPARE` more: not each job looks at all."""
+    if len(os.listdir(folder)) <= keep + RESULTS_SPARE:
+        return
     entries = sorted(folder.iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
     for entry in entries[keep:]:
         shutil.rmtree(entry, ignore_errors=True)

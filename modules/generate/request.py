@@ -59,8 +59,7 @@ class Generation:
 
     def to_json(self) -> JsonObject:
         """The request as plain JSON; `of_json` is its inverse."""
-        values = dataclasses.asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {name: _plain(value) for name, value in vars(self).items()}
 
     @classmethod
     def of_json(cls, data: Mapping[str, Any]) -> Self:
@@ -137,6 +136,13 @@ class Img2Img(Generation):
     def mask_blur(self) -> int | None:
         """The blur where it is the same along both axes."""
         return self.mask_blur_x if self.mask_blur_x == self.mask_blur_y else None
+
+
+def _plain(value: Any) -> Any:
+    """A field's value as JSON has it; containers are the caller's own."""
+    if isinstance(value, tuple):
+        return list(value)
+    return dict(value) if isinstance(value, dict) else value
 
 
 KINDS: Mapping[str, type[Generation]] = {each.kind: each for each in (Txt2Img, Img2Img)}

@@ -9,8 +9,10 @@ jobs are made alone. Called by `desk` on behalf of the queue.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -83,6 +85,7 @@ def make(studio: Studio, parts: Sequence[Part]) -> list[Finish] | None:
     control.text("")
     control.begin(batches=1, steps=works[0].steps[1])
     control.batch(0)
+    begun = time.perf_counter()
     with torch.inference_mode():
         told = [_told(studio, model, work) for work in works]
         programs = [program for _, program in told]
@@ -93,10 +96,12 @@ def make(studio: Studio, parts: Sequence[Part]) -> list[Finish] | None:
         whole, start = img2img.begun(studio, model, whole, _keep_nothing)
         sample = sampling.sample(studio, model, whole, everybody, _joined(programs), control, start.begin)
         pictures = run.decoded(studio, sample.model, whole, 0, sample.latents)
+    share = (time.perf_counter() - begun) / len(parts)
     finishes, first = list[Finish](), 0
     for part, work in zip(parts, works, strict=True):
         own = dataclasses.replace(sample, extra={**work.extra, **sample.extra})
-        finishes.append(_finish(studio, model, part, work, pictures[first : first + work.count], own))
+        finish = _finish(studio, model, part, work, pictures[first : first + work.count], own)
+        finishes.append(functools.partial(_timed, finish, share))
         first += work.count
     return finishes
 
@@ -159,6 +164,11 @@ def _finish(
         return part.album.close(dataclasses.replace(work, notes=(*work.notes, *model.vae.told())))
 
     return finish
+
+
+def _timed(finish: Finish, seconds: float) -> JsonObject:
+    """A job's result with its share of the batch's time."""
+    return {**finish(), "model_seconds": seconds}
 
 
 def _keep_nothing(plan: Plan, image: Image.Image, name: str) -> None:

@@ -111,10 +111,10 @@ class History:
         self._store = store
         store.migrate("history", SCHEMA)
 
-    def add(self, pictures: Iterable[Picture]) -> None:
-        """All of them or, if the disk fails, none."""
+    def add(self, pictures: Iterable[Picture], *, synced: bool = True) -> None:
+        """All of them or, if the disk fails, none. synced: see `Store.transaction`."""
         rows = [_row(picture) for picture in pictures]
-        with self._store.transaction() as connection:
+        with self._store.transaction(synced=synced) as connection:
             connection.executemany(f"INSERT INTO pictures ({', '.join(FIELDS)}) VALUES ({_marks(FIELDS)})", rows)
 
     def get(self, number: int) -> Picture:

@@ -249,7 +249,7 @@ class Table:
 
     def prune(self, keep: int) -> Jobs:
         """Delete all finished jobs but the `keep` (>= 0) that finished last -> the deleted ones."""
-        with self._store.transaction() as connection:
+        with self._store.transaction(synced=False) as connection:
             rows = connection.execute(
                 "DELETE FROM jobs WHERE sequence IN (SELECT sequence FROM jobs WHERE finished IS NOT NULL"
                 " ORDER BY finished DESC, sequence DESC LIMIT -1 OFFSET ?) RETURNING *",

@@ -296,7 +296,8 @@ class Snapshot(Mapping[str, Any]):
 
     def changed(self) -> JsonObject:
         """The values that differ from their defaults, ready for JSON; `Snapshot(registry).overlay` takes it back."""
-        return {key: self[key] for key in self if self[key] != self._registry[key].default}
+        own = [key for key in self if key in self._values]
+        return {key: self[key] for key in own if self[key] != self._registry[key].default}
 
 
 Guard: TypeAlias = "Callable[[Mapping[str, Any], Mapping[str, Any]], None]"

@@ -64,29 +64,28 @@ def install(app: FastAPI, services: Services) -> None:
     auth.allow_origins(app, services.flags)  # outside the gate: a browser asks for permission without a login
     answers = metrics.Requests()
     app.add_middleware(request_ids.RequestIds, answered=answers.add)  # around everything: refusals have an id too
-    app.include_router(router(services))
-    app.include_router(health.routes(services))
-    app.include_router(metrics.routes(services, answers))
-
-
-def router(services: Services) -> APIRouter:
-    """/internal/* always; /sdapi/v1/* and /easel/v1/* when the flags ask for the API, behind --api-auth."""
-    built = APIRouter()
+    if services.flags.serves_api:
+        _include_api(app, services)
     for routes in (
         progress.internal(services),
         internal.routes(services),
         cards.routes(services),
         extensions.files(services),
+        health.routes(services),
+        metrics.routes(services, answers),
     ):
-        built.include_router(routes)
-    if services.flags.serves_api:
-        guarded = [Depends(auth.guard(services.flags.api_users))]
-        for routes in _sdapi(services):
-            built.include_router(routes, prefix="/sdapi/v1", dependencies=guarded)
-        for routes in (merge.routes(services), easel.routes(services)):
-            built.include_router(routes, prefix="/easel/v1", dependencies=guarded)
-        built.include_router(easel.sockets(services), prefix="/easel/v1")
-    return built
+        app.include_router(routes)
+
+
+def _include_api(app: FastAPI, services: Services) -> None:
+    """/sdapi/v1/* and /easel/v1/*, behind --api-auth. What is asked most comes first and lies flat: FastAPI walks
+    through what is included, at each request and level."""
+    guarded = [Depends(auth.guard(services.flags.api_users))]
+    for routes in _sdapi(services):
+        app.include_router(routes, prefix="/sdapi/v1", dependencies=guarded)
+    for routes in (merge.routes(services), easel.routes(services)):
+        app.include_router(routes, prefix="/easel/v1", dependencies=guarded)
+    app.include_router(easel.sockets(services), prefix="/easel/v1")
 
 
 def _sdapi(services: Services) -> list[APIRouter]:
