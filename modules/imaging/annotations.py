@@ -11,16 +11,15 @@ import functools
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from modules.core.errors import BadRequest
+from modules.imaging import small_letters
+from modules.imaging.small_letters import ROBOTO
 
 log = logging.getLogger(__name__)
-
-ROBOTO = Path(__file__).parent / "fonts" / "Roboto-Regular.ttf"
 
 Colour: TypeAlias = "tuple[int, ...] | int"
 
@@ -94,13 +93,12 @@ def annotate(
         for column in range(len(columns)):
             box = (width * column, height * row, width * (column + 1), height * (row + 1))
             result.paste(grid.crop(box), (left + (width + margin) * column, top + (height + margin) * row))
-    draw = ImageDraw.Draw(result)
     for column, lines in enumerate(over):
         middle = left + (width + margin) * column + width / 2
-        _write(draw, (middle, top / 2 - over_heights[column] / 2), lines, look, font_size)
+        _write(result, (middle, top / 2 - over_heights[column] / 2), lines, look, font_size)
     for row, lines in enumerate(beside):
         middle = top + (height + margin) * row + height / 2
-        _write(draw, (left / 2, middle - beside_heights[row] / 2), lines, look, font_size)
+        _write(result, (left / 2, middle - beside_heights[row] / 2), lines, look, font_size)
     return result
 
 
@@ -136,7 +134,8 @@ def _wrapped(notes: Sequence[Note], width: int, look: Look, font_size: int) -> l
                 texts.append(word)
         for text in texts:
             box = draw.multiline_textbbox((0, 0), text, font=font)
-            size = (int(box[2] - box[0]), int(box[3] - box[1]))
+            high = small_letters.height(text, font) if small_letters.small(font) else int(box[3] - box[1])
+            size = (int(box[2] - box[0]), high)
             lines.append(_Line(note=Note(text, note.active), width=width, size=size))
     return lines
 
@@ -145,11 +144,10 @@ def _height(lines: Sequence[_Line]) -> int:
     return sum(line.size[1] for line in lines)
 
 
-def _write(
-    draw: ImageDraw.ImageDraw, at: tuple[float, float], lines: Sequence[_Line], look: Look, font_size: int
-) -> None:
+def _write(result: Image.Image, at: tuple[float, float], lines: Sequence[_Line], look: Look, font_size: int) -> None:
     """Lines below each other, centred at x = at[0], from y = at[1] on; a word that is too long becomes smaller."""
     x, y = at
+    draw = ImageDraw.Draw(result)
     active, inactive = (
         _colour(look.active, "grid_text_active_color"),
         _colour(look.inactive, "grid_text_inactive_color"),
@@ -157,7 +155,11 @@ def _write(
     for line in lines:
         font, text = _fitting(draw, line, look, font_size), line.note.text
         fill = active if line.note.active else inactive
-        draw.multiline_text((x, y + line.size[1] / 2), text, font=font, fill=fill, anchor="mm", align="center")
+        place = (x, y + line.size[1] / 2)
+        if small_letters.small(font):
+            result.paste(fill, mask=small_letters.ink(result.size, place, text, font))
+        else:
+            draw.multiline_text(place, text, font=font, fill=fill, anchor="mm", align="center")
         if not line.note.active:
             half, middle = line.size[0] // 2, y + line.size[1] // 2
             draw.line((x - half, middle, x + half, middle), fill=inactive, width=4)
