@@ -47,6 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--folder", type=Path, default=READER.parent, help="where its lessons and state are kept")
     train.add_argument("--pictures", type=int, default=24576)
     train.add_argument("--steps", type=int, default=teaching.STAGE.steps)
+    train.add_argument("--seed", type=int, default=7, help="of its weights and the order of its lessons")
+    train.add_argument(
+        "--widths", type=int, nargs="+", default=readers.WIDTHS, help="channels, a halving of sides each"
+    )
     train.set_defaults(run=_train)
     follow = commands.add_parser("adherence", help="does a checkpoint show what unseen prompts ask for?")
     follow.add_argument("checkpoint", type=Path)
@@ -77,8 +81,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train(told: argparse.Namespace) -> None:
     stage = dataclasses.replace(teaching.STAGE, steps=told.steps)
+    pace = Pace(log_every=100)
     reader = teaching.teach(
-        told.folder, pictures=told.pictures, stage=stage, device=torch.device("cpu"), pace=Pace(log_every=100)
+        told.folder,
+        pictures=told.pictures,
+        stage=stage,
+        device=torch.device("cpu"),
+        pace=pace,
+        seed=told.seed,
+        widths=told.widths,
     )
     readers.save(reader, told.reader, {"pictures": str(told.pictures), "steps": str(told.steps)})
     asked = adherence.questions(500, seed=1)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from modules.core.errors import DamagedFile, NotFound
+from modules.training import sight
 from modules.training.data import pixels
 from modules.training.painter import places
 from modules.training.painter.colours import COLOURS
@@ -23,6 +24,8 @@ from modules.training.painter.things import THINGS
 
 SIDE = 128
 """Pixels along a side of what the network sees."""
+WIDTHS = (32, 64, 96, 128)
+"""Channels of its convolutions, from level to level."""
 PLACED = 12
 """Channels that tell where."""
 KINDS, COLOUR_NAMES = tuple(THINGS), tuple(COLOURS)
@@ -42,15 +45,11 @@ class Reader(nn.Module):
     read for it, and beside them a few channels of every area, which tell where.
     """
 
-    def __init__(self, widths: Sequence[int] = (32, 64, 96, 128)) -> None:
+    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
         self.widths = tuple(widths)
-        first, *others = self.widths
-        blocks, before = [_block(3, first, stride=2)], first
-        for width in others:
-            blocks += [_block(before, width, stride=2), _block(width, width, stride=1)]
-            before = width
-        self.trunk = nn.Sequential(*blocks)
+        before = self.widths[-1]
+        self.trunk = sight.trunk(self.widths)
         self.places = nn.Conv2d(before, PLACED, 1)
         cells = (SIDE >> len(self.widths)) ** 2
         self.mixing = nn.Sequential(nn.Linear(2 * before + PLACED * cells, 256), nn.SiLU())
@@ -110,12 +109,6 @@ class Reading:
 def seen(pictures: Tensor) -> Tensor:
     """uint8 (n, H, W, 3) of any size -> (n, 3, SIDE, SIDE) in -1..1."""
     return functional.interpolate(pixels(pictures), size=(SIDE, SIDE), mode="area")
-
-
-def _block(before: int, after: int, *, stride: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.SiLU()
-    )
 
 
 def save(reader: Reader, path: Path, notes: dict[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modules.evaluation.reader import ANSWERS, COLOUR_NAMES, KINDS, SIDE, Reader
+from modules.evaluation.reader import ANSWERS, COLOUR_NAMES, KINDS, SIDE, WIDTHS, Reader
 from modules.training.data import PICTURES, Shards, paint
 from modules.training.loop import Batch, Pace, Trainer, indices
 from modules.training.painter import picture
@@ -26,6 +26,8 @@ FIRST = 1 << 40
 """Seeds from here on belong to evaluation: training pictures have smaller ones."""
 TESTED = 1 << 41
 """Seeds from here on are for testing the reader itself."""
+SOFTEST = 40
+"""Pixels along a side that are left of the softest pictures among the lessons."""
 STAGE = Stage(steps=2500, batch=64, rate=3e-3, warmup=100, floor=0.01, ema=0.99)
 
 
@@ -65,7 +67,7 @@ class ReaderTask:
         self._labels, self._numbers = truths([lessons.scene(index) for index in range(len(lessons))])
 
     def draw(self, step: int, generator: torch.Generator) -> Batch:
-        """Pictures a little shifted, paler or darker, with some noise; labels; numbers."""
+        """Pictures a little shifted, half of them softened, paler or darker, with some noise; labels; numbers."""
         chosen = indices(len(self._pictures), step, self._batch, self._seed)
         pictures = self._pictures.take(chosen).float()
         numbers = self._numbers[chosen].clone()
@@ -73,6 +75,7 @@ class ReaderTask:
         pictures = torch.roll(pictures, tuple(shifts.tolist()), dims=(1, 2))
         numbers[:, 0] += shifts[1] / SIDE
         numbers[:, 1] += shifts[0] / SIDE
+        pictures[::2] = softened(pictures[::2], int(torch.randint(SOFTEST, SIDE + 1, (), generator=generator)))
         gain = 1 + 0.08 * torch.randn(len(chosen), 1, 1, 1, generator=generator)
         noise = 6 * torch.rand(len(chosen), 1, 1, 1, generator=generator)
         pictures = pictures * gain + noise * torch.randn(pictures.shape, generator=generator)
@@ -91,6 +94,15 @@ class ReaderTask:
         return None
 
 
+def softened(pictures: Tensor, side: int) -> Tensor:
+    """Pictures (n, H, W, 3) as if they had only `side` pixels along a side: a person still sees what they show, and so
+    shall the reader.
+    """
+    given = pictures.permute(0, 3, 1, 2)
+    small = functional.interpolate(given, size=(side, side), mode="bilinear", antialias=True)
+    return functional.interpolate(small, size=given.shape[2:], mode="bilinear").permute(0, 2, 3, 1)
+
+
 def truths(scenes: list[Scene]) -> tuple[Tensor, Tensor]:
     """Labels (n, questions) and numbers (n, 3) of scenes with one thing or group."""
     labels, numbers = [], []
@@ -103,12 +115,21 @@ def truths(scenes: list[Scene]) -> tuple[Tensor, Tensor]:
     return torch.tensor(labels), torch.tensor(numbers)
 
 
-def teach(folder: Path, *, pictures: int, stage: Stage, device: torch.device, pace: Pace, seed: int = 7) -> Reader:
+def teach(
+    folder: Path,
+    *,
+    pictures: int,
+    stage: Stage,
+    device: torch.device,
+    pace: Pace,
+    seed: int = 7,
+    widths: Sequence[int] = WIDTHS,
+) -> Reader:
     """Paint lessons, train, and return the reader with averaged weights. Goes on where it stopped."""
     lessons = Lessons(pictures)
     paint(lessons, folder / "data", size=SIDE, shard=4096, workers=2 if pictures > 4096 else 1)
     torch.manual_seed(seed)
-    reader = Reader()
+    reader = Reader(widths)
     task = ReaderTask(reader, Shards(folder / "data", PICTURES), lessons, batch=stage.batch, seed=seed)
     trainer = Trainer(task, stage, seed=seed, folder=folder / "reader", device=device)
     trainer.run(pace)

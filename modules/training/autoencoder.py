@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modules.training import models
+from modules.training import models, sight
 from modules.training.data import pixels, to_pictures
 from modules.training.loop import Batch, indices
 from modules.training.recipes import Recipe
@@ -136,15 +136,22 @@ class PolishTask:
     """Let the decoder alone paint the pictures again from cached latents: sharper, and no latent changes.
 
     Nothing is encoded, so a step costs less than one of `VaeTask`. The latents are a little off (`JITTER`), as those
-    that a UNet makes are.
+    that a UNet makes are. eyes: a network's layers by which the look is judged as well (`sight`).
     """
 
-    def __init__(self, network: AutoencoderKL, pictures: Pictures, latents: Pictures, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        network: AutoencoderKL,
+        pictures: Pictures,
+        latents: Pictures,
+        recipe: Recipe,
+        eyes: nn.Sequential | None = None,
+    ) -> None:
         self.network: Any = network
         network.requires_grad_(False)
         for part in (network.decoder, network.post_quant_conv):
             part.requires_grad_(True)
-        self._pictures, self._latents, self._recipe = pictures, latents, recipe
+        self._pictures, self._latents, self._recipe, self._eyes = pictures, latents, recipe, eyes
 
     def draw(self, step: int, generator: torch.Generator) -> Batch:
         """Crops (B, 3, crop, crop) in -1..1 and the VAE's latents of the same places (B, 4, crop / 8, crop / 8)."""
@@ -165,7 +172,12 @@ class PolishTask:
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         target, latents = batch
-        return differences(self.network.decode(latents).sample.float(), target, self._recipe.edges)
+        answer = self.network.decode(latents).sample.float()
+        found = differences(answer, target, self._recipe.edges)
+        if self._eyes is None:
+            return found
+        look = sight.unlikeness(self._eyes, answer, target)
+        return {**found, "loss": found["loss"] + self._recipe.sight * look, "look": look}
 
     def sheet(self, network: nn.Module) -> Image.Image | None:
         """Eight pictures above what the decoder makes of their latents."""

@@ -66,8 +66,9 @@ class Recipe:
 
     gamma: of min-SNR, None = none; dropout: share of captions left empty, for classifier-free guidance; train_text:
     let diffusion go on training the text tower; crop: side of what the VAE sees at a time; looks: places tried for
-    it, of which the busiest is taken; kl, edges: weights in its
-    loss; anchor: share of its steps in which latents are held to colours, ever less.
+    it, of which the busiest is taken; kl, edges: weights in its loss; anchor: share of its steps in which latents are
+    held to colours, ever less; eyes: a reader's file (`modules.evaluation train`) by which polishing judges the look as
+    well, "" = none; sight: the weight of that.
     """
 
     name: str
@@ -92,6 +93,8 @@ class Recipe:
     kl: float = 1e-4
     edges: float = 1.0
     anchor: float = 0.3
+    eyes: str = ""
+    sight: float = 0.3
 
 
 RECIPES: dict[str, Recipe] = {

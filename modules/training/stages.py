@@ -20,7 +20,7 @@ from torch import nn
 
 from modules.core.errors import BadRequest
 from modules.loading import attention
-from modules.training import autoencoder, checkpoints, data, exporting, models, reading, sampling
+from modules.training import autoencoder, checkpoints, data, exporting, models, reading, sampling, sight
 from modules.training.data import LATENTS, PICTURES, Shards, Source
 from modules.training.diffusion import Denoising, DiffusionTask, Material
 from modules.training.loop import Pace, Trainer, mean_weights, steady
@@ -142,7 +142,8 @@ def encode(run: Run) -> bool:
 def polish(run: Run) -> bool:
     """Train the decoder alone on the cached latents."""
     network = folded_vae(run, polished=False).to(memory_format=torch.channels_last)
-    task = autoencoder.PolishTask(network, _shards(run, PICTURES), _shards(run, LATENTS), run.recipe)
+    eyes = sight.load(Path(run.recipe.eyes)).to(run.device) if run.recipe.eyes else None
+    task = autoencoder.PolishTask(network, _shards(run, PICTURES), _shards(run, LATENTS), run.recipe, eyes)
     return _train(run, "polish", task)
 
 

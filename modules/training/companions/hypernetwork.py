@@ -59,7 +59,8 @@ def write(path: Path, made: Hypernetwork, *, steps: int) -> None:
     """A1111's file: torch.save of a table, widths as keys; half precision, which it reads as well."""
     data: dict[Any, Any] = {
         width: tuple(
-            {f"linear.{name}": each.detach().cpu().half() for name, each in network.state_dict().items()} for network in pair
+            {f"linear.{name}": each.detach().cpu().half() for name, each in network.state_dict().items()}
+            for network in pair
         )
         for width, pair in made.layers.items()
     }
