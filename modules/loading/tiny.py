@@ -2,8 +2,8 @@
 says so, for the result.
 
 Files in the original layout, from models/VAE-taesd: `taesd_decoder.safetensors` or `.pth`, `taesd_encoder…`, with other
-beginnings for other families (`Latent.tiny`), or both in one, as `taef2.safetensors` is published. A decoder that
-carries a checkpoint's own name wins for that checkpoint.
+beginnings for other families (`Latent.tiny`), or both in one, as `taef2.safetensors` and `taew2_1.pth` are published. A
+decoder that carries a checkpoint's own name wins for that checkpoint.
 """
 
 from __future__ import annotations
@@ -11,24 +11,20 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from modules.core.errors import DamagedFile
-from modules.loading import opening
+from modules.loading import opening, tiny_layers
 from modules.loading.family import Family
 from modules.loading.tiling import tile
 
 log = logging.getLogger(__name__)
 
 ENDINGS = (".safetensors", ".pth", ".pt")
-POOLED = 4
-"""How many times as wide a block's pool is as the block, and its groups."""
 
 
 class TinyFiles:
@@ -89,85 +85,22 @@ class TinyFiles:
 
 
 def decoder(path: Path, _mtime: int, channels: int) -> nn.Module:
-    """(B, C, H, W) -> (B, 3, 8H, 8W), about 0..1. Raises DamagedFile."""
-    return _network(_layers(path, "decoder", first=1), path, widths=(channels, 3), decodes=True)
+    """(1, C, H, W) -> (1, 3, 8H, 8W), about 0..1. Raises DamagedFile."""
+    return tiny_layers.network(_layers(path, "decoder", first=1), path, widths=(channels, 3), decodes=True)
 
 
 def encoder(path: Path, _mtime: int, channels: int) -> nn.Module:
-    """(B, 3, H, W) in 0..1 -> (B, C, H/8, W/8). Raises DamagedFile."""
-    return _network(_layers(path, "encoder", first=0), path, widths=(3, channels), decodes=False)
-
-
-class _Clamp(nn.Module):
-    """Softly to -3..3: what the decoder was trained on."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.tanh(x / 3) * 3
-
-
-class _Block(nn.Module):
-    """Three convolutions beside a way around them; with a pool, the picture as a whole has its say before (TAEF2)."""
-
-    def __init__(self, before: int, after: int, *, pool: bool) -> None:
-        super().__init__()
-        rest = (nn.ReLU(), _conv(after, after), nn.ReLU(), _conv(after, after))
-        self.conv = nn.Sequential(_conv(before, after), *rest)
-        self.skip = nn.Identity() if before == after else nn.Conv2d(before, after, 1, bias=False)
-        wide = before * POOLED
-        layers = (nn.Conv2d(before, wide, 1, bias=False), nn.GroupNorm(POOLED, wide), nn.ReLU())
-        self.pool = nn.Sequential(*layers, nn.Conv2d(wide, before, 1, bias=False)) if pool else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.pool is not None:
-            x = x + self.pool(x)
-        return functional.relu(self.conv(x) + self.skip(x))
-
-
-def _conv(before: int, after: int, **more: Any) -> nn.Conv2d:
-    return nn.Conv2d(before, after, 3, padding=1, **more)
+    """(1, 3, H, W) in 0..1 -> (1, C, H/8, W/8). Raises DamagedFile."""
+    return tiny_layers.network(_layers(path, "encoder", first=0), path, widths=(3, channels), decodes=False)
 
 
 def _layers(path: Path, kind: str, *, first: int) -> dict[int, dict[str, Tensor]]:
-    """Place -> the layer's tensors (float32), as the original counts: "3.conv.0.weight". diffusers' names begin with
-    "layers." or "decoder.layers." and count the first layer that has numbers as 0; first: what the original calls it.
+    """Place -> the layer's tensors (float32), as the original counts: "3.conv.0.weight", where both are in one file
+    "decoder.3.conv.0.weight". diffusers' names begin with "layers." or "decoder.layers." and count the first layer that
+    has numbers as 0; first: what the original calls it.
     """
     found: dict[int, dict[str, Tensor]] = {}
     for name, tensor in opening.tensors(path).items():
-        if place := re.fullmatch(rf"((?:{kind}\.)?layers\.)?(\d+)\.(.+)", name):
+        if place := re.fullmatch(rf"(?:{kind}\.)?(layers\.)?(\d+)\.(.+)", name):
             found.setdefault(int(place[2]) + (first if place[1] else 0), {})[place[3]] = tensor.float()
     return found
-
-
-def _network(
-    layers: Mapping[int, Mapping[str, Tensor]], path: Path, *, widths: tuple[int, int], decodes: bool
-) -> nn.Sequential:
-    """The layers in their places. Those without numbers are known by where they stand: in a decoder the clamp at 0, a
-    rectifier at 2, and enlargements; in an encoder a convolution without bias halves the picture.
-    """
-    made: list[nn.Module] = []
-    with torch.device("meta"):
-        for place in range(max(layers, default=-1) + 1):
-            own = layers.get(place)
-            if own is None:
-                made.append(_Clamp() if place == 0 else nn.ReLU() if place == 2 else nn.Upsample(scale_factor=2))
-            elif "weight" in own:
-                after, before = own["weight"].shape[:2]
-                biased = "bias" in own
-                made.append(_conv(before, after, bias=biased, stride=1 if decodes or biased else 2))
-            elif "conv.0.weight" in own:
-                after, before = own["conv.0.weight"].shape[:2]
-                made.append(_Block(before, after, pool="pool.0.weight" in own))
-        network = nn.Sequential(*made)
-    state = {f"{place}.{name}": tensor for place, own in layers.items() for name, tensor in own.items()}
-    try:
-        network.load_state_dict(state, strict=True, assign=True)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise DamagedFile(f"{path.name}: not a tiny autoencoder ({reason}).") from error
-    ends = [layer for layer in made if isinstance(layer, nn.Conv2d)]
-    halvings = sum(
-        isinstance(layer, nn.Upsample) or (isinstance(layer, nn.Conv2d) and layer.stride[0] == 2) for layer in made
-    )
-    if not ends or (ends[0].in_channels, ends[-1].out_channels) != widths or halvings != 3:
-        raise DamagedFile(f"{path.name}: not a tiny autoencoder for latents of {max(widths)} channels.")
-    return network.eval().requires_grad_(False)

@@ -104,6 +104,88 @@ def test_one_file_may_hold_both_under_diffusers_names(tmp_path: Path) -> None:
         torch.testing.assert_close(encode(pixels), encoder(pixels[None])[0], atol=1e-5, rtol=1e-4)
 
 
+class Remembering(nn.Module):
+    """TAEHV's block: a moment and the one before."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        layers = [_conv(2 * width, width), nn.ReLU(), _conv(width, width), nn.ReLU(), _conv(width, width)]
+        self.conv = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor, past: Tensor) -> Tensor:
+        made: Tensor = self.conv(torch.cat([x, past], 1)) + x
+        return made.relu()
+
+
+class Moments(nn.Module):
+    """One moment becomes several (TGrow), or several become one (TPool)."""
+
+    def __init__(self, width: int, grow: int = 1, pool: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width * pool, width * grow, 1, bias=False)
+        self.grow, self.pool = grow, pool
+
+
+def original_video(channels: int) -> nn.ModuleDict:
+    """taew2_1's layers and their places, narrower: time doubles twice, at the second and third enlargement."""
+    decoder: list[nn.Module] = [Clamp(), _conv(channels, 16), nn.ReLU()]
+    for width, after, grow in ((16, 8, 1), (8, 4, 2), (4, 4, 2)):
+        decoder += [Remembering(width), Remembering(width), Remembering(width), nn.Upsample(scale_factor=2)]
+        decoder += [Moments(width, grow=grow), _conv(width, after, bias=False)]
+    encoder: list[nn.Module] = [_conv(3, 4), nn.ReLU()]
+    for pool in (2, 2, 1):
+        encoder += [Moments(4, pool=pool), _conv(4, 4, stride=2, bias=False)]
+        encoder += [Remembering(4), Remembering(4), Remembering(4)]
+    whole = [nn.Sequential(*encoder, _conv(4, channels)), nn.Sequential(*decoder, nn.ReLU(), _conv(4, 3))]
+    return nn.ModuleDict(dict(zip(("encoder", "decoder"), whole, strict=True)))
+
+
+def played(layers: nn.Module, moments: list[Tensor]) -> list[Tensor]:
+    """A video through a network, moment by moment."""
+    for layer in layers.children():
+        if isinstance(layer, Remembering):
+            before = [torch.zeros_like(moments[0]), *moments[:-1]]
+            moments = [layer(now, past) for now, past in zip(moments, before, strict=True)]
+        elif isinstance(layer, Moments):
+            groups = [moments[start : start + layer.pool] for start in range(0, len(moments), layer.pool)]
+            moments = [part for group in groups for part in layer.conv(torch.cat(group, 1)).chunk(layer.grow, 1)]
+        else:
+            moments = [layer(now) for now in moments]
+    return moments
+
+
+def test_qwen_images_is_one_of_videos_of_which_a_picture_is_the_last_moment(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    qwen = next(row for row in TABLE if row.id == "qwen-image")
+    network = original_video(qwen.latent.channels)
+    assert set(network["decoder"].state_dict()) >= {"1.bias", "3.conv.0.weight", "7.conv.weight", "22.weight"}
+    torch.save(network.state_dict(), tmp_path / "taew2_1.pth")
+    files, latent, pixels = TinyFiles(tmp_path), torch.randn(16, 4, 6), torch.rand(3, 32, 16)
+    with torch.inference_mode():
+        decode, encode = files.decode_with(qwen, "any", CPU), files.encode_with(qwen, "any", CPU)
+        assert decode is not None
+        assert encode is not None
+        *earlier, last = played(network["decoder"], [latent[None]])
+        assert (len(earlier), decode(latent).shape) == (3, (3, 32, 48))
+        torch.testing.assert_close(decode(latent), last[0].clamp(0, 1))
+        assert not torch.allclose(decode(latent), earlier[-1][0].clamp(0, 1), atol=1e-3)
+        (still,) = played(network["encoder"], [pixels[None]] * 4)
+        torch.testing.assert_close(encode(pixels), still[0], atol=1e-5, rtol=1e-4)
+
+
+def test_every_family_has_a_tiny_autoencoder() -> None:
+    xl = {"playground", "cosxl", "sdxl", "sdxl-refiner"}
+    flux = {"flux", "chroma", "lumina2", "z-image"}
+    kinds = {row.id: row.latent.tiny for row in TABLE}
+    others = {"sd3": "taesd3", "flux2": "taef2", "qwen-image": "taew2_1"}
+    assert kinds == {
+        **dict.fromkeys(("sd1", "sd2", "sd2-depth", "sd2-unclip"), "taesd"),
+        **dict.fromkeys(xl, "taesdxl"),
+        **dict.fromkeys(flux, "taef1"),
+        **others,
+    }
+
+
 def _rolled(picture: Tensor) -> Tensor:
     """By half, so that what was at the borders lies in the middle."""
     return picture.roll((picture.shape[-2] // 2, picture.shape[-1] // 2), dims=(-2, -1))

@@ -39,7 +39,10 @@ FLUX_LATENT = Latent(channels=16, scale=0.3611, shift=0.1159, preview=_FLUX_PREV
 FLUX2_LATENT = Latent(
     channels=32, scale=1.0, preview=_FLUX2_PREVIEW, preview_base=(-0.0329, -0.0718, -0.0851), tiny="taef2"
 )
-QWEN_LATENT = Latent(channels=16, scale=1.0, preview=_QWEN_PREVIEW, preview_base=(-0.1835, -0.0868, -0.3360))
+QWEN_LATENT = Latent(
+    channels=16, scale=1.0, preview=_QWEN_PREVIEW, preview_base=(-0.1835, -0.0868, -0.3360), tiny="taew2_1"
+)
+"""Its VAE is that of Wan 2.1."""
 
 
 def guidance_ids(scene: Scene) -> tuple[float, ...]:
