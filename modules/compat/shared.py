@@ -15,6 +15,7 @@ from typing import Any
 
 from modules.compat import options
 from modules.compat import room as rooms
+from modules.prompts.pasted_styles import taken_out
 
 
 class Tqdm:
@@ -56,8 +57,8 @@ class StyleDatabase:
         return str(rooms.current().app.styles.apply(styles, "", prompt)[1])
 
     def extract_styles_from_prompt(self, prompt: str, negative_prompt: str) -> tuple[list[str], str, str]:
-        """No style is guessed from a text."""
-        return [], prompt, negative_prompt
+        """(names, prompt, negative prompt without their texts) of the styles that are written out in these prompts."""
+        return taken_out(rooms.current().app.styles.read().values(), prompt, negative_prompt)
 
     def reload(self) -> None:
         """Files are read anew at every question."""

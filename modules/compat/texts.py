@@ -13,7 +13,7 @@ from PIL import Image
 
 from modules.compat import callbacks as script_callbacks
 from modules.compat import room as rooms
-from modules.prompts import importing, infotext
+from modules.prompts import importing, infotext, pasted_styles
 
 type_of_gr_update = dict
 registered_param_bindings: list[ParamBinding] = []
@@ -76,7 +76,8 @@ def parse_generation_parameters(x: str, skip_fields: list[str] | None = None) ->
     """Label -> value, with what the text implies."""
     room = rooms.current()
     skipped = room.opts.infotext_skip_pasting if skip_fields is None else skip_fields
-    found = infotext.with_defaults(importing.parse(x), backward_compatible=room.opts.auto_backcompat)
+    heard = pasted_styles.inferred(importing.parse(x), room.app.styles, room.opts.infotext_styles)
+    found = infotext.with_defaults(heard, backward_compatible=room.opts.auto_backcompat)
     return {label: value for label, value in found.items() if label not in (skipped or ())}
 
 

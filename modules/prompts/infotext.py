@@ -60,7 +60,7 @@ def parse(text: str) -> dict[str, str]:
     return found | {"Prompt": prompt, "Negative prompt": negative}
 
 
-def with_defaults(parsed: Mapping[str, str], *, backward_compatible: bool = True) -> dict[str, Any]:
+def with_defaults(parsed: Mapping[str, Any], *, backward_compatible: bool = True) -> dict[str, Any]:
     """The result of `parse` and what absent fields meant when it was written, as A1111's /png-info gives it.
 
     Most values stay text, defaults are text, numbers or booleans as in A1111. An old hypernetwork field is moved into
@@ -223,7 +223,7 @@ def about_512_squared(width: int, height: int) -> tuple[int, int]:
 _VERSION = re.compile(r"v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(?:-(?:(\d{1,9})|(rc)\d{0,9}))?(?:-.*)?", re.I | re.S)
 
 
-def _version(text: str) -> tuple[int, int, int, int] | None:
+def version_of(text: str) -> tuple[int, int, int, int] | None:
     """ "v1.7.0-225-gabc" -> (1, 7, 0, 225): A1111's number and the commits after it, -1 for a candidate; None if the
     text is not one of A1111's version numbers."""
     found = _VERSION.fullmatch(text.strip())
@@ -235,7 +235,7 @@ def _version(text: str) -> tuple[int, int, int, int] | None:
 
 def _of_version(result: Mapping[str, Any]) -> dict[str, Any]:
     """Fields that make newer versions act as the one that wrote the text; a text without version is left alone."""
-    version = _version(str(result.get("Version", "")))
+    version = version_of(str(result.get("Version", "")))
     if version is None:
         return {}
     rules = {

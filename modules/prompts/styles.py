@@ -37,6 +37,11 @@ class Style:
     def applied(self, prompt: str, negative_prompt: str) -> tuple[str, str]:
         return merged(self.prompt, prompt), merged(self.negative_prompt, negative_prompt)
 
+    def undone(self, prompt: str, negative_prompt: str) -> tuple[str, str] | None:
+        """What the style was applied to; None where it was not."""
+        before, negative_before = unmerged(self.prompt, prompt), unmerged(self.negative_prompt, negative_prompt)
+        return None if before is None or negative_before is None else (before, negative_before)
+
 
 class StyleBook:
     """The styles of some files. Read anew at every question, so that an edited file counts at once."""
@@ -92,6 +97,18 @@ def merged(style: str, prompt: str) -> str:
     if PLACE in style:
         return style.replace(PLACE, prompt)
     return ", ".join(part for part in (prompt.strip(), style.strip()) if part)
+
+
+def unmerged(style: str, text: str) -> str | None:
+    """The prompt that `merged` made this text of; None where it is not of this style. Borders are stripped."""
+    text, style = text.strip(), style.strip()
+    if PLACE not in style:
+        return text.removesuffix(style).removesuffix(", ") if text.endswith(style) else None
+    before, after = style.split(PLACE, 1)
+    inside = len(text) - len(before) - len(after)
+    if PLACE in after or inside < 0 or not (text.startswith(before) and text.endswith(after)):
+        return None
+    return text[len(before) : len(before) + inside]
 
 
 def _rows(path: Path) -> Iterator[Style]:

@@ -41,7 +41,7 @@ lora_functional lora_in_memory_limit lora_not_found_warning_console
 lora_preferred_name lora_show_all lora_hide_unknown_for_versions
 lora_add_hashes_to_infotext lora_bundled_ti_to_infotext textual_inversion_add_hashes_to_infotext
 add_model_name_to_info add_model_hash_to_info add_version_to_infotext add_user_name_to_info infotext_skip_pasting
-auto_backcompat disable_weights_auto_swap
+infotext_styles auto_backcompat disable_weights_auto_swap
 live_previews_enable live_previews_image_format show_progress_every_n_steps show_progress_type
 live_preview_content live_preview_refresh_period show_progress_grid live_preview_allow_lowvram_full
 live_preview_fast_interrupt samples_log_stdout list_hidden_files
@@ -237,6 +237,7 @@ HELP = {
     "save_images_before_highres_fix": "The small picture of the first pass is saved too, its name ending with"
     " -before-highres-fix.",
     "use_old_scheduling": "In [a:b:n], below 1 is a fraction and all else a step, also in hires passes (before 1.6).",
+    "infotext_styles": "Styles whose text is in the prompts are taken out of them; Apply chooses them in the menu.",
     "infotext_skip_pasting": "Labels of generation parameters that stay as they are on the page.",
     "show_progress_every_n_steps": "In steps; -1 shows a preview only at the end of a batch.",
     "live_preview_allow_lowvram_full": "Full moves the VAE to the device and back for every preview.",

@@ -59,7 +59,7 @@ def submit_txt2img(
     services: Services, body: schemas.StableDiffusionProcessingTxt2Img, owner: str
 ) -> tuple[schemas.StableDiffusionProcessingTxt2Img, str]:
     """(the body as it was understood, job id)."""
-    asked = txt2img.complete(body, services.options.snapshot(), services.options.registry)
+    asked = txt2img.complete(body, services.options.snapshot(), services.options.registry, services.styles)
     script = scripts.chosen(services, asked.script_name, "txt2img")
     extension_args = _extension_args(services, asked, "txt2img")
     try:
@@ -77,7 +77,7 @@ def submit_img2img(
     services: Services, body: schemas.StableDiffusionProcessingImg2Img, owner: str
 ) -> tuple[schemas.StableDiffusionProcessingImg2Img, str]:
     """(the body as it was understood and as the answer shows it, job id)."""
-    asked = txt2img.complete(body, services.options.snapshot(), services.options.registry)
+    asked = txt2img.complete(body, services.options.snapshot(), services.options.registry, services.styles)
     script = scripts.chosen(services, asked.script_name, "img2img")
     extension_args = _extension_args(services, asked, "img2img")
     try:

@@ -16,7 +16,7 @@ from fastapi.concurrency import run_in_threadpool
 from modules.core.errors import BadRequest
 from modules.generate.describing_jobs import KIND
 from modules.imaging import png
-from modules.prompts import importing, infotext
+from modules.prompts import importing, infotext, pasted_styles
 from modules.web.api import errors, schemas
 from modules.web.security.fetching import Policy, fetch
 
@@ -40,7 +40,9 @@ def routes(services: Services) -> APIRouter:
         """
         metadata = png.read(decode(body.image, field="image", addresses=services.fetching))
         info = importing.shown(metadata.infotext, metadata.items, metadata.size)
-        parameters = infotext.with_defaults(importing.parse(info))
+        action = services.options.snapshot()["infotext_styles"]
+        found = pasted_styles.inferred(importing.parse(info), services.styles, action)
+        parameters = infotext.with_defaults(found)
         return schemas.PNGInfoResponse(info=info, items=metadata.items, parameters=parameters)
 
     @router.post("/interrogate", response_model=None)

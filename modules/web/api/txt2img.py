@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from modules.core.errors import BadRequest
 from modules.generate.request import Txt2Img
 from modules.imaging.inputs import Inputs
-from modules.prompts import importing, infotext
+from modules.prompts import importing, infotext, pasted_styles
+from modules.prompts.styles import StyleBook
 from modules.settings.options import Registry, Snapshot
 from modules.web.api.pictures import NO_ADDRESSES, decode
 from modules.web.api.schemas import Processing, StableDiffusionProcessingTxt2Img
@@ -51,6 +52,7 @@ FIELD_OF_LABEL = {
     "Hires prompt": "hr_prompt",
     "Hires negative prompt": "hr_negative_prompt",
     "Hires CFG Scale": "hr_cfg",
+    pasted_styles.STYLES: "styles",
 }
 _SIGNS_OF_HIRES = ("Hires upscale", "Hires upscaler", "Hires resize-1", "First pass size-1")
 _SIZES = ("Size-1", "Size-2", "Hires resize-1", "Hires resize-2")
@@ -73,15 +75,17 @@ REQUEST_FIELDS = (
 """Fields that go into the `Txt2Img` as they are, the shared ones first."""
 
 
-def complete(body: Body, options: Snapshot, registry: Registry) -> Body:
+def complete(body: Body, options: Snapshot, registry: Registry, styles: StyleBook) -> Body:
     """The body with the fields that are absent taken from its `infotext`, if it has one. What is given stays.
 
-    Settings in the text that are not the ones of now go into `override_settings`. Raises BadRequest(field="infotext").
+    Settings in the text that are not the ones of now go into `override_settings`; option infotext_styles says what
+    becomes of `styles` that its prompts have. Raises BadRequest(field="infotext").
     """
     if not body.infotext:
         return body
     skipped = set(options["infotext_skip_pasting"])
-    found = {label: value for label, value in importing.parse(body.infotext).items() if label not in skipped}
+    heard = pasted_styles.inferred(importing.parse(body.infotext), styles, options["infotext_styles"])
+    found = {label: value for label, value in heard.items() if label not in skipped}
     fields: dict[str, Any] = {field: found[label] for label, field in FIELD_OF_LABEL.items() if label in found}
     if "First pass size-1" in found:
         implied = infotext.with_defaults(found)
@@ -102,7 +106,7 @@ def complete(body: Body, options: Snapshot, registry: Registry) -> Body:
         raise BadRequest(f"infotext: {where}: {first['msg']}", field="infotext") from error
 
 
-def _settings(found: Mapping[str, str], skipped: set[str], options: Snapshot, registry: Registry) -> dict[str, Any]:
+def _settings(found: Mapping[str, Any], skipped: set[str], options: Snapshot, registry: Registry) -> dict[str, Any]:
     """Settings that the text names or implies and that differ from those of now."""
     implied = infotext.with_defaults(found, backward_compatible=options["auto_backcompat"])
     working = {label: key for label, key in registry.labels().items() if registry[key].works}

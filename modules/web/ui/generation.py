@@ -17,7 +17,7 @@ import gradio as gr
 
 from modules.core.errors import BadRequest, EaselError
 from modules.imaging import png
-from modules.prompts import importing
+from modules.prompts import importing, pasted_styles
 from modules.web.ui import fields, markup, rows, scripts, styles
 from modules.web.ui.form import QUIET, Form, Updates, seen
 from modules.web.ui.gallery import Toolbar
@@ -138,8 +138,8 @@ class Actions:
         if not result or not result.paths:
             raise BadRequest("There is no picture to enlarge: make one first.", field="firstpass_image")
         place = min(selected, len(result.paths) - 1)
-        own = self.pasted(result.infotext(place)).values
-        kept = {name: value for name, value in own.items() if name in fields.PICTURE_FIELDS}
+        own = self.pasted(result.infotext(place), style_action="Ignore").values
+        kept = {name: value for name, value in own.items() if name in fields.PICTURE_FIELDS} | {styles.FIELD: ()}
         values = self._asked(data, visit) | kept | {"enable_hr": True, "seed": result.seed(place)}
         picture = inputs.add(result.paths[place].read_bytes(), field="firstpass_image")
         width, height = inputs.open(picture, field="firstpass_image").size
@@ -153,19 +153,25 @@ class Actions:
         )
         return self.services.submit(request, owner=OWNER)
 
-    def pasted(self, text: str) -> fields.Pasted:
-        """An infotext, also of another program, as fields of the form."""
-        heard: dict[str, Any] = dict(importing.parse(text))
+    def pasted(self, text: str, *, style_action: str | None = None) -> fields.Pasted:
+        """An infotext, also of another program, as fields of the form. style_action: what becomes of styles in its
+        prompts, see `pasted_styles`; None asks the option.
+        """
+        current = self.services.options.snapshot()
+        action = style_action or current["infotext_styles"]
+        heard = pasted_styles.inferred(importing.parse(text), self.services.styles, action)
         for each in self.services.additions.heard.all():
             each(text, heard)
         parsed = {label: str(value) for label, value in heard.items() if isinstance(value, str | int | float)}
         found = fields.paste(
             parsed,
             registry=self.services.options.registry,
-            current=self.services.options.snapshot(),
+            current=current,
             catalog=self.catalog,
         )
         added = self._added(parsed, heard)
+        if pasted_styles.STYLES in heard:
+            added[styles.FIELD] = list(heard[pasted_styles.STYLES])
         return dataclasses.replace(found, values={**found.values, **added})
 
     def _added(self, parsed: Mapping[str, str], heard: Mapping[str, Any]) -> dict[str, Any]:

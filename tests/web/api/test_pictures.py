@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from modules.core.errors import BadRequest
 from modules.web.api.pictures import decode
+from tests.web.api.fakes import World
 
 URL = "/sdapi/v1/png-info"
 GOLDEN = Path(__file__).parents[4] / "shared" / "reference" / "golden"
@@ -38,6 +39,22 @@ def test_the_answers_of_a1111(asking: TestClient, case: dict[str, Any]) -> None:
     answer = asking.post(URL, json={"image": base64.b64encode(file.read_bytes()).decode()})
     assert answer.status_code == 200
     assert answer.json() == case["response"]
+
+
+def test_styles_are_found_in_the_prompts_unless_the_option_says_no(tmp_path: Path) -> None:
+    (tmp_path / "styles.csv").write_text('name,prompt,negative_prompt\nfine,"{prompt}, in oil",\n')
+    target, chunks = io.BytesIO(), PngInfo()
+    chunks.add_text("parameters", "a cat, in oil\nSteps: 9, Sampler: Euler, Seed: 7")
+    Image.new("RGB", (8, 8)).save(target, "PNG", pnginfo=chunks)
+    body = {"image": base64.b64encode(target.getvalue()).decode()}
+    with World(tmp_path) as world:
+        client = TestClient(world.app)
+        found = client.post(URL, json=body).json()["parameters"]
+        assert (found["Prompt"], found["Styles array"]) == ("a cat", ["fine"])
+        client.post("/sdapi/v1/options", json={"infotext_styles": "Ignore"})
+        found = client.post(URL, json=body).json()["parameters"]
+        assert found["Prompt"] == "a cat, in oil"
+        assert "Styles array" not in found
 
 
 def encoded(format: str = "PNG") -> str:

@@ -17,6 +17,7 @@ from PIL import Image
 from modules.core.errors import BadRequest
 from modules.generate.request import Txt2Img
 from modules.imaging.inputs import Inputs
+from modules.prompts.styles import Style, StyleBook
 from modules.settings.builtin import registry
 from modules.settings.options import Snapshot
 from modules.web.api import txt2img
@@ -24,6 +25,7 @@ from modules.web.api.schemas import StableDiffusionProcessingTxt2Img as Body
 
 REGISTRY = registry()
 OPTIONS = Snapshot(REGISTRY)
+NO_STYLES = StyleBook()
 TEXT = (
     "a small dog\nNegative prompt: ugly\nSteps: 6, Sampler: Euler a, Schedule type: Karras, CFG scale: 5.5, Seed: 4242,"
     " Size: 64x96, Model hash: abcdef1234, Clip skip: 2, RNG: CPU, Variation seed: 9, Variation seed strength: 0.25"
@@ -36,8 +38,8 @@ def made(image: Image.Image) -> bytes:
     return target.getvalue()
 
 
-def understood(options: Snapshot = OPTIONS, **fields: Any) -> Txt2Img:
-    return txt2img.request(txt2img.complete(Body(**fields), options, REGISTRY))
+def understood(options: Snapshot = OPTIONS, book: StyleBook = NO_STYLES, **fields: Any) -> Txt2Img:
+    return txt2img.request(txt2img.complete(Body(**fields), options, REGISTRY, book))
 
 
 class TestInfotext:
@@ -53,6 +55,16 @@ class TestInfotext:
         asked = understood(infotext=TEXT, prompt="", steps=50, override_settings={"randn_source": "NV"})
         assert (asked.prompt, asked.steps, asked.seed) == ("", 50, 4242)
         assert asked.override_settings == {"CLIP_stop_at_last_layers": 2, "randn_source": "NV"}
+
+    def test_styles_in_its_prompts_are_named_as_the_option_says(self, tmp_path: Path) -> None:
+        book = StyleBook([tmp_path / "styles.csv"])
+        book.save(Style("pup", "small, {prompt}"))
+        book.save(Style("dog", "dog", "ugly"))
+        text = TEXT.replace("a small", "small, lively,")
+        asked = understood(book=book, infotext=text)
+        assert (asked.prompt, asked.negative_prompt, asked.styles) == ("lively", "", ("dog", "pup"))
+        ignoring = OPTIONS.overlay({"infotext_styles": "Ignore"})
+        assert understood(ignoring, book, infotext=text).prompt == "small, lively, dog"
 
     def test_the_old_name_of_the_sampler_counts_as_given(self) -> None:
         assert understood(infotext=TEXT, sampler_index="DPM++ 2M").sampler_name == "DPM++ 2M"
@@ -110,7 +122,7 @@ class TestInfotext:
     @given(st.text(max_size=200))
     def test_any_text_is_understood_or_refused_by_name(self, text: str) -> None:
         try:
-            asked = txt2img.complete(Body.model_construct(infotext=text), OPTIONS, REGISTRY)
+            asked = txt2img.complete(Body.model_construct(infotext=text), OPTIONS, REGISTRY, NO_STYLES)
         except BadRequest as error:
             field = error.field
         else:

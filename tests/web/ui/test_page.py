@@ -20,6 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from modules.core.errors import EaselError, NotFound
 from modules.generate.request import Txt2Img
+from modules.prompts.styles import Style
 from modules.settings.flags import Flags
 from modules.web import security
 from modules.web.ui import checkpoints, generation, markup, page, png_info, settings, theme, txt2img
@@ -115,14 +116,25 @@ def test_the_shown_picture_is_enlarged_with_its_own_words(make_world: MakeWorld)
     nothing = one.form() | {screen.result: None, screen.selected: 0}
     assert "make one first" in collected(one.actions.upscale(nothing))[-1][screen.panel.log]
     shown = collected(one.actions.generate(one.form(prompt="a cat", seed=7, batch_count=2, width=64, height=64)))
-    now = one.form(prompt="something else", hr_scale=1.5, hr_upscaler="Latent", batch_count=4)
+    now = one.form(prompt="something else", hr_scale=1.5, hr_upscaler="Latent", batch_count=4, styles=["another"])
     collected(one.actions.upscale(now | {screen.result: shown[-1][screen.result], screen.selected: 1}))
     request = one.world.requests[-1]
     assert isinstance(request, Txt2Img)
     assert (request.prompt, request.seed, request.enable_hr, request.hr_scale) == ("a cat", 8, True, 1.5)
-    assert (request.n_iter, request.width, request.height) == (1, 64, 64)
+    assert (request.n_iter, request.width, request.height, request.styles) == (1, 64, 64, ())
     assert request.firstpass_image is not None
     assert one.world.services.inputs.open(request.firstpass_image, field="x").size == (64, 64)
+
+
+def test_a_pasted_text_chooses_the_styles_that_are_in_its_prompts(make_world: MakeWorld) -> None:
+    one = made(make_world())
+    one.world.services.styles.save(Style("fine", "in oil", "photo"))
+    text = "a cat, in oil\nNegative prompt: photo\nSteps: 9, Sampler: Euler, Seed: 7, Size: 64x64"
+    filled = one.tab.form.fill(one.actions.pasted(text))
+    values = {name: filled[widget]["value"] for name, widget in one.tab.form.widgets.items() if widget in filled}
+    assert (values["prompt"], values["negative_prompt"], values["styles"]) == ("a cat", "", ["fine"])
+    one.world.services.options.set({"infotext_styles": "Ignore"})
+    assert one.actions.pasted(text).values["prompt"] == "a cat, in oil"
 
 
 def test_defaults_are_those_of_a1111(make_world: MakeWorld) -> None:
