@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from modules.generate.moments import Moments, NetworksApplied
 from modules.generate.plan import Plan
 from modules.loading.loader import Model
@@ -62,6 +64,14 @@ def equip_also(networks: Networks, model: Model, work: Plan, batch: range) -> No
     """Put the networks of a batch on another model that works on it; what does not fit is left out."""
     model.residency.use("text")
     networks.apply(model, network_tags.split(work.prompts[batch.start])[1], How.of(work.options))
+
+
+def blank(networks: Networks, model: Model, work: Plan) -> Tensor | None:
+    """What shorter prompts are filled up with, where the options want that: as in A1111 it knows of no network."""
+    options = work.options
+    if not options["pad_cond_uncond"] or options["pad_cond_uncond_v0"]:
+        return None
+    return networks.blank(model, work.text)
 
 
 def _in_front(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:

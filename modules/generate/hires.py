@@ -114,7 +114,7 @@ def given(studio: Studio, model: Model, work: Plan, picture: Image.Image) -> Sam
     return Sample(latents=latents, extra=work.extra, complete=True, model=model)
 
 
-def early(model: Model, work: Plan, batch: range) -> Program | None:
+def early(studio: Studio, model: Model, work: Plan, batch: range) -> Program | None:
     """The second pass's prompts as the networks of the first pass read them, where the option
     `hires_fix_use_firstpass_conds` wants that; call it while those are on the model.
     """
@@ -122,7 +122,7 @@ def early(model: Model, work: Plan, batch: range) -> Program | None:
     if hires is None or hires.checkpoint is not None or not work.options["hires_fix_use_firstpass_conds"]:
         return None
     second = second_plan(work)
-    return _encoded(model, second, equip.without_tags(second.prompts[batch.start : batch.stop]), batch)
+    return _encoded(studio, model, second, equip.without_tags(second.prompts[batch.start : batch.stop]), batch)
 
 
 def again(studio: Studio, work: Plan, batch: range, index: int, first: First, control: Control, aside: Aside) -> Again:
@@ -146,7 +146,7 @@ def again(studio: Studio, work: Plan, batch: range, index: int, first: First, co
 
     def read(other: Model) -> Program:
         equip.equip_also(studio.networks, other, second, batch)
-        return _encoded(other, second, equipped.prompts, batch)
+        return _encoded(studio, other, second, equipped.prompts, batch)
 
     concat = _concat(studio, model, second, latents, enlarged)
     event = moments.Enlarged(plan=second, index=index, latents=latents, program=first.prompts or read(model))
@@ -256,11 +256,11 @@ def _concat(
     return torch.cat(found) if found else None
 
 
-def _encoded(model: Model, second: Plan, prompts: Sequence[str], batch: range) -> Program:
+def _encoded(studio: Studio, model: Model, second: Plan, prompts: Sequence[str], batch: range) -> Program:
     model.residency.use("text")
     negatives = second.negative_prompts[batch.start : batch.stop]
-    ids = program.told(model.family, second)
-    return program.encoded(model.text, prompts, negatives, second.text, second.timeline, ids)
+    ids, empty = program.told(model.family, second), equip.blank(studio.networks, model, second)
+    return program.encoded(model.text, prompts, negatives, second.text, second.timeline, ids, empty)
 
 
 def _timeline_notes(work: Plan, second: Plan, prompts: Sequence[str], batch: range) -> dict[str, Any]:

@@ -23,12 +23,15 @@ def encoded(
     policy: TextPolicy,
     timeline: Timeline,
     ids: tuple[Tensor, Tensor] | None = None,
+    empty: Tensor | None = None,
 ) -> Program:
-    """What a batch's prompts (B) and negative prompts (B) say at each model call; ids: what `told` gives.
+    """What a batch's prompts (B) and negative prompts (B) say at each model call; ids: what `told` gives; empty (1, 77,
+    width): what fills up shorter ones, None: what the encoder says of no text.
 
     Only the former may be several prompts joined by AND; A1111 reads that as words in the latter.
     """
-    empty = encoder.encode("", policy)
+    if empty is None:
+        empty = encoder.encode("", policy)
     return Program(
         prompts=tuple(
             tuple((_scheduled(encoder, text, policy, timeline), weight) for text, weight in editing.subprompts(prompt))

@@ -123,7 +123,7 @@ def _made(
     studio.record.open(functools.partial(recall.facts, work, model))
     prompts = encoded(studio, model, work, equipped.prompts, batch, index)
     read = _reading(studio, work, equipped.prompts, batch, index)
-    early = hires.early(model, work, batch)
+    early = hires.early(studio, model, work, batch)
     if (given := hires.first_picture(studio, work)) is not None:
         sample = hires.given(studio, model, work, given)
     else:
@@ -231,6 +231,7 @@ def encoded(studio: Studio, model: Model, work: Plan, prompts: tuple[str, ...], 
             work.text,
             work.timeline,
             program.told(model.family, work),
+            equip.blank(studio.networks, model, work),
         ),
     )
     studio.moments.batch_ready.fire(event)

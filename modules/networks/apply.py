@@ -79,14 +79,25 @@ USUAL = How()
 
 @dataclasses.dataclass
 class _State:
-    """What one loaded model has on it. networks: files made ready, those in use last."""
+    """What one loaded model has on it. networks: files made ready, those in use last; terms: what is on its weights;
+    blanks: what the text encoders say of no text without networks.
+    """
 
     merge: Merge
     layers: Layers
     wanted: object = None
     applied: Applied = dataclasses.field(default_factory=Applied)
     networks: dict[NetworkFile, Network] = dataclasses.field(default_factory=dict)
+    terms: Mapping[Target, Sequence[Term]] = dataclasses.field(default_factory=dict)
+    at_run_time: bool = False
+    blanks: dict[TextPolicy, Tensor] = dataclasses.field(default_factory=dict)
     remove_hooks: Callable[[], None] | None = None
+
+    def put_on(self, terms: Mapping[Target, Sequence[Term]]) -> None:
+        """Make the weights base + terms. Where that fails they are the base."""
+        self.terms = {}
+        self.merge.set(terms, at_run_time=self.at_run_time)
+        self.terms = terms
 
 
 class Networks:
@@ -196,13 +207,33 @@ class Networks:
         for ask, file in loras:
             if file in networks:
                 _collect(terms, networks[file], ask)
-        before = state.merge.changed
+        before, state.at_run_time = state.merge.changed, how.at_run_time
         try:
-            state.merge.set(terms, at_run_time=how.at_run_time)
+            state.put_on(terms)
         finally:
             touched = before | terms.keys()
             if any(target.layer.component != UNET for target in touched):
                 model.text.forget()
+
+    def blank(self, model: Model, policy: TextPolicy) -> Tensor | None:
+        """What the text encoders say of no text without networks (1, 77, width), with which A1111 fills up shorter
+        prompts; None where no network is on them, so that they say it themselves.
+        """
+        state = self._state(model)
+        if all(target.layer.component == UNET for target in state.merge.changed):
+            return None
+        if policy not in state.blanks:
+            terms, wanted = state.terms, state.wanted
+            state.wanted = None  # should something fail, the next wish is a new one
+            try:
+                state.put_on({target: each for target, each in terms.items() if target.layer.component == UNET})
+                model.text.forget()
+                state.blanks[policy] = model.text.encode("", policy)
+            finally:
+                state.put_on(terms)
+                model.text.forget()
+            state.wanted = wanted
+        return state.blanks[policy]
 
     def _hook(self, model: Model, state: _State, hypers: Sequence[tuple[Wish, NetworkFile]], notes: list[str]) -> None:
         if state.remove_hooks:

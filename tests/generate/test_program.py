@@ -114,6 +114,20 @@ def test_padding_is_noted(bench: Bench, option: str) -> None:
         assert (label in result["info"]["infotexts"][0]) is noted
 
 
+def test_padding_is_what_the_encoder_says_without_networks(bench: Bench) -> None:
+    """A1111 works it out when it loads the model, before any LoRA."""
+    seen: list[Any] = []
+    remove = bench.moments.batch_ready.add(lambda event: seen.append(event.program.empty), owner="test")
+    try:
+        for prompt in ("a BREAK b", "a BREAK b <lora:tiny-lora:1>"):
+            bench.make(Txt2Img(**{**SMALL, "prompt": prompt, "steps": 1}), pad_cond_uncond=True)
+        bench.make(Txt2Img(**{**SMALL, "prompt": "a <lora:tiny-lora:1>", "steps": 1}))
+    finally:
+        remove()
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[0], seen[2])
+
+
 def test_styles_are_part_of_the_prompt_and_unknown_ones_are_told(bench: Bench) -> None:
     result = bench.make(Txt2Img(**{**SMALL, "steps": 1}, styles=("tinystyle2", "nosuch")))
     assert result["info"]["prompt"] == "a postcard of a cat, sunny"

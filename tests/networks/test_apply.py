@@ -143,6 +143,24 @@ def test_at_strength_0_a_half_file_rounds_weights_and_a_lora_does_nothing(
     assert bits(model) == before
 
 
+def test_what_fills_up_prompts_knows_of_no_network(networks: Networks, model: Any, tmp_path: Path) -> None:
+    made.lora(tmp_path / "Lora", "a")
+    policy = TextPolicy()
+    assert networks.blank(model, policy) is None
+    alone = model.text.encode("", policy)
+    apply(networks, model, "<lora:a:0.7>")
+    changed, there = model.text.encode("", policy), bits(model)
+    assert not torch.equal(changed, alone)
+    for _ in range(2):
+        found = networks.blank(model, policy)
+        assert found is not None
+        assert torch.equal(found, alone)
+        assert bits(model) == there
+        assert torch.equal(model.text.encode("", policy), changed)
+    networks.apply(model, ())
+    assert networks.blank(model, policy) is None
+
+
 def test_an_unchanged_wish_is_no_work(networks: Networks, model: Any, tmp_path: Path) -> None:
     path = made.lora(tmp_path / "Lora", "a")
     first = apply(networks, model, "<lora:a:0.7>")
