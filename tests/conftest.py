@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.studio import MODELS, Bench
+
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")  # how long an example takes says more of the machine than of the code
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
