@@ -58,12 +58,14 @@ class Applied:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class How:
     """Settings of LoRAs. at_run_time: worn while a layer computes, not merged into its weights; in_memory: files that
-    are kept ready beside those in use; told: what is left out is logged too.
+    are kept ready beside those in use; told: what is left out is logged too; biases: also those that A1111 leaves out
+    (`lora.Change.beside`).
     """
 
     at_run_time: bool = False
     in_memory: int = 0
     told: bool = False
+    biases: bool = False
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> How:
@@ -71,6 +73,7 @@ class How:
             at_run_time=options["lora_functional"],
             in_memory=options["lora_in_memory_limit"],
             told=options["lora_not_found_warning_console"],
+            biases=options["lora_biases_beside"],
         )
 
 
@@ -142,7 +145,7 @@ class Networks:
         loras = self._resolved(_repeated(wishes["lora"], notes), self.loras, "LoRA", notes)
         hypers = self._resolved(wishes["hypernet"], self.hypernetworks, "Hypernetwork", notes)
         scanned = self.embeddings.scan()
-        wanted = (tuple(loras), tuple(hypers), tuple(notes), tuple(scanned), how.at_run_time)
+        wanted = (tuple(loras), tuple(hypers), tuple(notes), tuple(scanned), how.at_run_time, how.biases)
         if state.wanted == wanted:
             return state.applied
         state.wanted = None
@@ -206,7 +209,8 @@ class Networks:
         terms: dict[Target, list[Term]] = {}
         for ask, file in loras:
             if file in networks:
-                _collect(terms, networks[file], ask)
+                # rules: a transformer; what LoRAs for those hold is no matter of A1111's pictures
+                _collect(terms, networks[file], ask, biases=how.biases or bool(model.rules))
         before, state.at_run_time = state.merge.changed, how.at_run_time
         try:
             state.put_on(terms)
@@ -363,13 +367,14 @@ def _repeated(wishes: Sequence[Wish], notes: list[str]) -> list[Wish]:
     return [last[ask.name] for ask in wishes]
 
 
-def _collect(terms: dict[Target, list[Term]], network: Network, ask: Wish) -> None:
+def _collect(terms: dict[Target, list[Term]], network: Network, ask: Wish, *, biases: bool) -> None:
     for change in network.changes:
         strength = ask.unet if change.layer.component == UNET else ask.text
         weight = change.weight
         if ask.rank is not None and weight is not None:
             weight = cut(weight, ask.rank)
-        for attribute, delta in (("weight", weight), ("bias", change.bias)):
+        bias = change.bias if biases or not change.beside else None
+        for attribute, delta in (("weight", weight), ("bias", bias)):
             # at strength 0 too A1111 rounds a weight to the number format in which a change is worked out
             if delta is not None and (strength or delta.precision != torch.float32):
                 terms.setdefault(Target(change.layer, attribute), []).append((strength, delta))

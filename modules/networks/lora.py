@@ -43,11 +43,14 @@ _BUNDLE = "bundle_emb."
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """What strength 1 does to a layer: to its weight, to its bias."""
+    """What strength 1 does to a layer: to its weight, to its bias. beside: the bias stands beside a kind with which
+    A1111 does not read one.
+    """
 
     layer: Layer
     weight: Delta | None
     bias: Delta | None = None
+    beside: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +95,8 @@ def _changes(file: NetworkFile, target: Layer | Parted, parts: Parts, weights: P
     try:
         weight, bias = _made(parts)
         changes = [Change(target, weight, bias)] if isinstance(target, Layer) else list(_shared(target, weight, bias))
+        beside = not (_KINDS_WITH_BIAS & parts.keys()) and weight is not None
+        changes = [dataclasses.replace(each, beside=beside) for each in changes]
         for change in changes:
             for delta, attribute in ((change.weight, "weight"), (change.bias, "bias")):
                 if delta is not None:
@@ -224,6 +229,7 @@ KINDS: tuple[tuple[tuple[str, ...], Callable[[Parts], Delta]], ...] = (
     (("a1", "a2", "b1", "b2"), _glora),
 )
 """The tensors that a kind must have -> how it is made; the first that fits."""
+_KINDS_WITH_BIAS = frozenset(("diff", "w_norm"))
 
 
 def _bundled(weights: Parts) -> dict[str, tuple[Tensor, ...]]:

@@ -19,14 +19,16 @@ CHUNK = 75
 class TextPolicy:
     """How prompts are read. emphasis: "Original", "No norm", "Ignore" or "None"; skip: 1 = last layer, 2 = one before;
     skip_sdxl: skip moves SDXL's first encoder too; backtrack: a comma at most so many tokens back starts the next chunk
-    instead of a cut inside a phrase. old: A1111's first way: one chunk, the rest is cut off; bracket tokens, and only
-    they, are weights. t5: Stable Diffusion 3 reads the prompt with T5 too.
+    instead of a cut inside a phrase. carries: textual inversions of that phrase go along; A1111 leaves their vectors
+    where they were, on the filling, and the next chunk reads "!" in their place. old: A1111's first way: one chunk, the
+    rest is cut off; bracket tokens, and only they, are weights. t5: Stable Diffusion 3 reads the prompt with T5 too.
     """
 
     emphasis: str = "Original"
     skip: int = 1
     skip_sdxl: bool = False
     backtrack: int = 20
+    carries: bool = False
     old: bool = False
     t5: bool = False
 
@@ -37,6 +39,7 @@ class TextPolicy:
             skip=options["CLIP_stop_at_last_layers"],
             skip_sdxl=options["sdxl_clip_l_skip"],
             backtrack=options["comma_padding_backtrack"],
+            carries=options["backtrack_moves_embeddings"],
             old=options["use_old_emphasis_implementation"],
             t5=options["sd3_enable_t5"],
         )
@@ -181,7 +184,10 @@ class _Builder:
         if token == tokens.COMMA:
             self._last_comma = len(self._current.ids)
         elif _moves(self._current, self._last_comma, self._policy.backtrack):
+            words = self._current.words
             self._current, moved = self._current.parted(self._last_comma + 1)
+            if not self._policy.carries:
+                self._current.words, moved.words = words, []
             self.close()
             self._current = moved
         if len(self._current.ids) == CHUNK:

@@ -37,7 +37,7 @@ s_min_uncond persistent_cond_cache batch_cond_uncond pad_cond_uncond pad_cond_un
 enable_quantization upcast_attn sdxl_clip_l_skip sdxl_crop_top sdxl_crop_left sdxl_refiner_low_aesthetic_score
 sdxl_refiner_high_aesthetic_score hires_fix_refiner_pass refiner_switch_by_sample_steps
 sd_lora sd_hypernetwork extra_networks_default_multiplier
-lora_functional lora_in_memory_limit lora_not_found_warning_console
+lora_functional lora_biases_beside backtrack_moves_embeddings lora_in_memory_limit lora_not_found_warning_console
 lora_preferred_name lora_show_all lora_hide_unknown_for_versions
 lora_add_hashes_to_infotext lora_bundled_ti_to_infotext textual_inversion_add_hashes_to_infotext
 add_model_name_to_info add_model_hash_to_info add_version_to_infotext add_user_name_to_info infotext_skip_pasting
@@ -68,7 +68,15 @@ interrogate_clip_max_length interrogate_clip_dict_limit interrogate_clip_skip_ca
 interrogate_deepbooru_score_threshold deepbooru_sort_alpha deepbooru_use_spaces deepbooru_escape deepbooru_filter_tags
 """
 WORKS = frozenset(_WORKS.split())
-OWN = frozenset({"distilled_cfg_scale", "batch_waiting_requests", "unfinished_save_seconds"})
+OWN = frozenset(
+    {
+        "backtrack_moves_embeddings",
+        "batch_waiting_requests",
+        "distilled_cfg_scale",
+        "lora_biases_beside",
+        "unfinished_save_seconds",
+    }
+)
 """Options that A1111 does not have."""
 
 INFOTEXT = {
@@ -173,6 +181,10 @@ HELP = {
     " change. 0 is off.",
     "token_merging_ratio_img2img": "The same for img2img; 0 takes that above.",
     "token_merging_ratio_hr": "The same for the second pass of hires fix; 0 takes that above.",
+    "lora_biases_beside": "A1111 reads a bias (diff_b) only beside a full difference and leaves it out beside a LoRA"
+    " or any other kind; on Stable Diffusion 1, 2 and XL its pictures need that.",
+    "backtrack_moves_embeddings": "A phrase that moves to the next 75 tokens at its comma takes its words of textual"
+    " inversion with it. A1111 leaves their vectors behind and reads '!' instead; its pictures need that.",
     "lora_functional": "LoRAs are added while each layer computes, not merged into its weights: slower. Weights in"
     " 8 bits are always treated so.",
     "lora_in_memory_limit": "Files kept in memory beside those in use, so that going back to them is quick.",

@@ -143,6 +143,8 @@ SECTIONS: dict[tuple[str, str], tuple[Row, ...]] = {
         _bool("use_downcasted_alpha_bar", False, "Downcast model alphas_cumprod to fp16"),
         _bool("refiner_switch_by_sample_steps", False, "Switch to refiner by sampling steps"),
         _bool("lora_functional", False, "Lora: use the old, slower method"),
+        _bool("lora_biases_beside", False, "Lora: apply biases beside networks of every kind"),
+        _bool("backtrack_moves_embeddings", False, "Prompt word wrap takes textual inversions along"),
     ),
     ("extra_networks", "Extra Networks"): (
         _bool("extra_networks_show_hidden_directories", True, "Show hidden directories"),

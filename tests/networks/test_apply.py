@@ -18,7 +18,7 @@ from modules.core.errors import BadRequest
 from modules.core.store import Store
 from modules.generate.request import Txt2Img
 from modules.loading.text import TextEncoder
-from modules.networks.apply import Applied, Networks, mentioned
+from modules.networks.apply import Applied, How, Networks, mentioned
 from modules.prompts.chunks import TextPolicy, Word, Words
 from modules.prompts.network_tags import split
 from tests.networks import made
@@ -250,6 +250,24 @@ def test_a_layer_without_bias_gets_one_and_loses_it(networks: Networks, model: A
     assert torch.equal(layer.bias.float(), torch.full((32,), 0.5))
     networks.apply(model, ())
     assert layer.bias is None
+
+
+def test_a_bias_beside_a_lora_is_left_out_as_in_a1111_unless_the_option_wants_it(
+    networks: Networks, model: Any, tmp_path: Path
+) -> None:
+    """A1111 reads it beside a full difference only."""
+    bias = {f"{made.TO_Q}.diff_b": torch.ones(32)}
+    made.lora(tmp_path / "Lora", "a", **bias)
+    made.written(tmp_path / "Lora", "full", {f"{made.TO_Q}.diff": torch.ones(32, 32), **bias})
+    layer = model.unet.down_blocks[0].attentions[0].transformer_blocks[0].attn1.to_q
+    apply(networks, model, "<lora:a:1>")
+    assert layer.bias is None
+    networks.apply(model, split("<lora:a:1>")[1], How(biases=True))
+    assert torch.equal(layer.bias.float(), torch.ones(32))
+    apply(networks, model, "<lora:a:1>")
+    assert layer.bias is None
+    apply(networks, model, "<lora:full:1>")
+    assert torch.equal(layer.bias.float(), torch.ones(32))
 
 
 @pytest.mark.parametrize(

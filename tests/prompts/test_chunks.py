@@ -85,7 +85,7 @@ def test_words_of_ones_own_are_never_cut(text: list[str], size: int, backtrack: 
     """Each takes its size in places within one chunk, and all others keep their order."""
     prompt = " ".join(text)
     own = Words([Word("cat", CAT, size)])
-    chunks, count = chunked(prompt, TextPolicy(emphasis="None", backtrack=backtrack), own)
+    chunks, count = chunked(prompt, TextPolicy(emphasis="None", backtrack=backtrack, carries=True), own)
     placed = [(chunk, place) for chunk in chunks for place, _ in chunk.words]
     assert len(placed) == text.count("cat")
     assert all(
@@ -94,6 +94,18 @@ def test_words_of_ones_own_are_never_cut(text: list[str], size: int, backtrack: 
     assert all(len(chunk.ids) == len(chunk.weights) == CHUNK + 2 for chunk in chunks)
     assert [id for id in content(chunks) if id] == [id for id in tokens.encode(prompt) if (id,) != CAT]
     assert count <= len(chunks) * CHUNK
+
+
+def test_a_phrase_that_moves_leaves_its_words_behind_as_in_a1111_or_takes_them_along() -> None:
+    """A1111 moves the places and not what stands there: the next chunk has token 0 in them, "!"."""
+    own, prompt = Words([Word("cat", CAT, 3)]), "red " * 70 + ", cat red red"
+    for carries, holder in ((False, 0), (True, 1)):
+        chunks, count = chunked(prompt, TextPolicy(carries=carries), own)
+        assert [chunk.ids[1:76].count(0) for chunk in chunks] == [0, 3]
+        assert [len(chunk.words) for chunk in chunks] == [1 - holder, holder]
+        ((place, word),) = chunks[holder].words
+        assert (place, word.size) == ((72, 3) if holder == 0 else (1, 3))
+        assert count == 75 + 5
 
 
 def test_the_longest_word_wins_whatever_its_case() -> None:
