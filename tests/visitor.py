@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,8 +27,12 @@ needs_chromium = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
 ]
 expect = playwright.expect
-PATIENCE = 60_000
+PATIENCE = 120_000
 """Milliseconds; a busy machine shall not fail a test. What is there is seen at once."""
+SLOWER = float(os.environ.get("EASEL_TEST_SLOWER", "1"))
+"""How many times slower the pages' scripts run: `EASEL_TEST_SLOWER=6 pytest …` finds tests that win by haste."""
+READY = "typeof easelCallbacks === 'object' && easelCallbacks.loaded === null && Object.keys(opts).length > 100"
+"""All tabs are made, what was kept over a reload is back, and what a page asks for as it opens is answered."""
 expect.set_options(timeout=PATIENCE)
 LEFT = re.compile("Connection errored out|AbortError")
 """What Gradio says of its own connections when a page is left."""
@@ -47,12 +53,32 @@ class Visitor:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._console)
         self.page.on("dialog", lambda dialog: dialog.accept())
+        if SLOWER > 1:
+            self.context.new_cdp_session(self.page).send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
         self.page.goto(address)
-        expect(self.find("txt2img_prompt")).to_be_visible()  # Generate is hidden while a job runs
+        self.ready()
 
     def _console(self, message: Any) -> None:
         if message.type == "error":
             self.complaints.append(message.text)
+
+    def ready(self) -> None:
+        """Wait until nothing of the opening page changes any more under somebody's hands."""
+        expect(self.find("txt2img_prompt")).to_be_attached()  # Generate is hidden while a job runs
+        self.page.wait_for_function(READY)
+
+    def reload(self) -> None:
+        """Load the page again, as a reader does."""
+        self.page.reload()
+        self.ready()
+
+    def until(self, look: Callable[[], Any], what: str) -> None:
+        """Wait until `look`, at something beside the page, sees it. Raises AssertionError with what was waited for."""
+        for _ in range(PATIENCE // 100):
+            if look():
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"Never seen: {what}")
 
     def find(self, elem_id: str, inside: str = "") -> Any:
         """An element by A1111's id, or something in it."""

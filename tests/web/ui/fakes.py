@@ -107,7 +107,9 @@ class FakeLibrary:
 
 
 class Painter:
-    """The runner. `gate`, while cleared, holds every step; a prompt with "fail" in it fails."""
+    """The runner. `gate`, while cleared, holds every step, in which whoever watches sees a preview; skipping goes
+    through it, interrupting waits. A prompt with "fail" in it fails.
+    """
 
     def __init__(self, folder: Path, history: History, *, pace: float = 0.0) -> None:
         self.folder = folder
@@ -135,13 +137,17 @@ class Painter:
 
     def steps(self, request: dict[str, Any], control: Control) -> None:
         for step in range(request["steps"]):
-            self.gate.wait(timeout=30)
+            while not self.gate.wait(0.3) and not control.skipped:
+                self.show(step, control)
             if control.interrupted or control.skipped:
                 return
             threading.Event().wait(self.pace)
             control.step(step + 1)
-            if control.watched():
-                control.preview(Image.new("RGB", (64, 64), (30 + 5 * step % 200, 90, 160)))
+            self.show(step, control)
+
+    def show(self, step: int, control: Control) -> None:
+        if control.watched():
+            control.preview(Image.new("RGB", (64, 64), (30 + 5 * step % 200, 90, 160)))
 
     def write(self, request: dict[str, Any], job: str, batch: int, seed: int) -> dict[str, Any]:
         size = (request["width"], request["height"])

@@ -25,6 +25,12 @@ RUN = """
         .flatMap((each) => each.nodes.map((node) => `${each.id}: ${node.target.join(" ")} ${node.html.slice(0, 120)}`)))
 """
 
+STILL = """
+() => document.getAnimations()
+    .every((each) => each.playState !== "running" || each.effect.getTiming().iterations === Infinity)
+"""
+"""Nothing fades in or out any more: half faded is half the contrast."""
+
 
 def axe() -> str:
     """axe-core's script, which a package of the tests brings along."""
@@ -43,7 +49,6 @@ def visitor(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator
         opened.ask("a cat", batch_count=2)
         opened.find("txt2img_generate").click()
         expect(opened.find("html_log_txt2img")).to_contain_text("Time taken")
-        opened.page.evaluate("new Promise(done => onUiLoaded(() => done()))")
         opened.page.evaluate(axe())
         yield opened
         opened.context.close()
@@ -55,7 +60,7 @@ def look(visitor: Visitor, *rules: str) -> dict[str, list[str]]:
     found = {}
     for title in TABS.values():
         visitor.tab(title)
-        visitor.page.wait_for_timeout(400)
+        visitor.page.wait_for_function(STILL)
         wrong = visitor.page.evaluate(RUN, [list(rules), STANDARDS])
         if wrong:
             found[title] = wrong

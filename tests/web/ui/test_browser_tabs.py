@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,7 +47,9 @@ def test_what_was_made_is_found_compared_starred_sent_on_and_thrown_away(opened:
     tiles.first.locator(".easel-face").click()
     visitor.page.get_by_role("button", name="Move to the trash").last.click()
     expect(tiles).to_have_count(0)
-    assert len(list((world.services.paths.data / "trash").rglob("*.png"))) == 1
+    visitor.until(
+        lambda: len(list((world.services.paths.data / "trash").rglob("*.png"))) == 1, "the picture thrown away"
+    )
     assert visitor.foreign == visitor.complaints == []
 
 
@@ -121,6 +124,7 @@ def test_styles_are_made_applied_and_deleted(opened: Opened) -> None:
     visitor.find("txt2img_edit_style_close").click()
     visitor.find("txt2img_styles", "input").click()
     visitor.pick("fine")
+    expect(visitor.find("txt2img_styles", ".token")).to_contain_text("fine")
     visitor.ask("a cat")
     visitor.find("txt2img_generate").click()
     expect(visitor.find("html_log_txt2img")).to_contain_text("Time taken")
@@ -161,6 +165,7 @@ def test_prompts_are_worked_on_by_keyboard_and_by_dropped_pictures(opened: Opene
     path = Path(world.painter.write(request, "picture", 0, 77)["path"])
     visitor.find("txt2img_prompt_image", "input[type=file]").set_input_files(path)
     expect(box).to_have_value("from a file")
+    expect(visitor.find("txt2img_width", "input[type=number]")).to_have_value("96")
     visitor.find("txt2img_aspect_btn").click()
     visitor.page.get_by_role("menuitem", name="768 × 768").click()
     expect(visitor.find("txt2img_width", "input[type=number]")).to_have_value("768")
@@ -180,7 +185,6 @@ GLOBALS = (
 def test_what_extensions_of_a1111_call_answers(opened: Opened) -> None:
     world, visit = opened()
     visitor = visit()
-    visitor.page.wait_for_function("Object.keys(opts).length > 100")
     kinds = ", ".join(f"{name}: typeof {name}" for name in GLOBALS)
     assert set(visitor.page.evaluate(f"({{{kinds}}})").values()) == {"function"}
     assert visitor.page.evaluate("[typeof titles, typeof activePromptTextarea]") == ["object", "object"]
@@ -205,6 +209,7 @@ def test_checkpoints_are_merged(opened: Opened) -> None:
     for which, name in (("primary", "tiny-sd1"), ("secondary", "sub/other")):
         visitor.find(f"modelmerger_{which}_model_name", "input").click()
         visitor.pick(name, whole=False)
+        expect(visitor.find(f"modelmerger_{which}_model_name", "input")).to_have_value(re.compile(name))
     visitor.find("modelmerger_merge").click()
     expect(visitor.find("modelmerger_result")).to_contain_text("merged.safetensors")
     (job,) = world.services.queue.list(limit=5)

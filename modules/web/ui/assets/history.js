@@ -21,6 +21,7 @@ easelParts.history = (holder, ask, tell) => {
     let beyond = null;
     let chosen = new Set();
     let timer = null;
+    const inOrder = easelInOrder(ask);
 
     const soon = () => {
         window.clearTimeout(timer);
@@ -55,11 +56,14 @@ easelParts.history = (holder, ask, tell) => {
 
     async function find(further) {
         try {
-            const found = await ask("find", {
+            const found = await inOrder("find", {
                 text: text.value, seed: seed.value, since: since.value, until: until.value, model: menus.model.value,
                 sampler: menus.sampler.value, kind: menus.kind.value, starred: starred.checked, trashed: trashed.checked,
                 oldest_first: oldest.checked, beyond: further ? beyond : null,
             });
+            if (!found) {
+                return;
+            }
             pictures = further ? [...pictures, ...found.pictures] : found.pictures;
             beyond = found.beyond;
             more.hidden = beyond === null;

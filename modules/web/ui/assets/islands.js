@@ -23,6 +23,32 @@ function easelAnswer(said) {
     return said ? said.answer : null;
 }
 
+/** `ask`, whose answers come in the order of the questions: one that a later question has overtaken is null. */
+function easelInOrder(ask) {
+    let asked = 0;
+    let answered = 0;
+    return async (name, told) => {
+        asked += 1;
+        const mine = asked;
+        const answer = await ask(name, told);
+        if (mine < answered) {
+            return null;
+        }
+        answered = mine;
+        return answer;
+    };
+}
+
+/** Wait for a job's end -> its last state; `ask` answers "follow". */
+async function easelEnded(ask, id) {
+    let state = await ask("follow", { id });
+    while (!state.ended) {
+        await new Promise((done) => window.setTimeout(done, 500));
+        state = await ask("follow", { id });
+    }
+    return state;
+}
+
 /** An element: attributes (on… are listeners, null is left out) and children (texts are texts, never HTML). */
 function easelMake(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);

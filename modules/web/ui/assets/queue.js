@@ -17,6 +17,8 @@ easelParts.queue = (holder, ask) => {
     let beyond = null;
     let seen = null;
     let drawn = null;
+    const inOrder = easelInOrder(ask);
+    const endedInOrder = easelInOrder(ask);
 
     holder.append(
         easelMake("div", { class: "easel-bar" }, pause, clear, said.line),
@@ -27,7 +29,7 @@ easelParts.queue = (holder, ask) => {
 
     async function act(name, id = null) {
         try {
-            show(await ask("do", { act: name, id }));
+            show(await inOrder("do", { act: name, id }));
             said.say("");
         } catch (error) {
             said.say(error.message, true);
@@ -36,7 +38,7 @@ easelParts.queue = (holder, ask) => {
 
     async function round() {
         try {
-            show(await ask("state", { preview: true, seen }));
+            show(await inOrder("state", { preview: true, seen }));
         } catch (error) {
             if (!/fetch/i.test(error.message)) {
                 said.say(error.message, true);
@@ -45,6 +47,9 @@ easelParts.queue = (holder, ask) => {
     }
 
     function show(now) {
+        if (!now) {
+            return;
+        }
         const changed = now.changes !== drawn;
         state = now;
         pause.textContent = easelWords(now.paused ? "Go on" : "Pause");
@@ -66,7 +71,7 @@ easelParts.queue = (holder, ask) => {
             const percent = Math.round(100 * job.fraction);
             item.querySelector(".progressDiv").setAttribute("aria-valuenow", String(percent));
             item.querySelector(".progress").style.width = `${percent}%`;
-            item.querySelector(".progressText").textContent = `${percent}% ${job.words}`;
+            item.querySelector(".progressText").textContent = `${percent}% ${easelWords(job.words)}`;
             if (job.preview) {
                 seen = job.preview_id;
                 const picture = item.querySelector("img");
@@ -135,7 +140,10 @@ easelParts.queue = (holder, ask) => {
 
     async function showEnded(further) {
         try {
-            const found = await ask("ended", { states: filter.value ? [filter.value] : null, beyond: further ? beyond : null });
+            const found = await endedInOrder("ended", { states: filter.value ? [filter.value] : null, beyond: further ? beyond : null });
+            if (!found) {
+                return;
+            }
             const items = found.jobs.map(drawEnded);
             beyond = found.beyond;
             more.hidden = beyond === null;

@@ -6,6 +6,8 @@ easelParts.settings = (holder, ask, tell) => {
     const lists = new Map(); // key -> what is chosen, of options that are lists
     let twice = [];
     let known = false;
+    let asked = 0;
+    let shownNumber = 0;
 
     const field = (row) => row.querySelector('[id$="_input"]');
     const said = (words, wrong = false) => {
@@ -51,6 +53,20 @@ easelParts.settings = (holder, ask, tell) => {
     };
     const plain = (row, value) => { field(row).value = value === null || value === undefined ? "" : value; };
 
+    /** The answer to a question; what it says is said, what it shows only unless a later one was answered before. */
+    async function answer(question, told, acted = null) {
+        asked += 1;
+        const mine = asked;
+        const state = await ask(question, told);
+        if (state.words) {
+            said(state.words);
+        }
+        if (mine >= shownNumber) {
+            shownNumber = mine;
+            show(state, acted);
+        }
+    }
+
     /** Show what holds; what is being typed elsewhere than in the row `acted` on is left alone. */
     function show(state, acted = null) {
         known = true;
@@ -66,9 +82,6 @@ easelParts.settings = (holder, ask, tell) => {
             }
         }
         easelOptions(JSON.stringify(state.options));
-        if (state.words) {
-            said(state.words);
-        }
     }
 
     // ---- saving
@@ -76,7 +89,7 @@ easelParts.settings = (holder, ask, tell) => {
     async function act(question, row, more = {}) {
         const key = row.dataset.key;
         try {
-            show(await ask(question, { key, ...more }), row);
+            await answer(question, { key, ...more }, row);
             if (question === "reset") {
                 row.querySelector("input, select").focus();
             }
@@ -135,7 +148,7 @@ easelParts.settings = (holder, ask, tell) => {
 
     async function refresh() {
         try {
-            show(await ask("state"));
+            await answer("state");
         } catch (error) {
             said(error.message, true);
         }
