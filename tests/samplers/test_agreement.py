@@ -94,6 +94,24 @@ def test_ddim(eta: float) -> None:
     assert close(ours, x)
 
 
+def test_plms() -> None:
+    """Theirs asks twice at the second time, ours twice in the first step: the same calls."""
+    from diffusers import PNDMScheduler
+
+    oracle: Any = PNDMScheduler(**SD, skip_prk_steps=True, steps_offset=1, timestep_spacing="leading")
+    oracle.set_timesteps(10)
+    x = start()
+    for time in oracle.timesteps[:-1]:  # its last step goes below the last of our levels
+        sigma = TRAINED.sigmas[time].double()
+        x = oracle.step(eps_of(x * (1 + sigma**2) ** 0.5, sigma), time, x).prev_sample
+    row, _ = builtin().find_sampler("PLMS")
+    visited = schedules.ddim_times(10, TRAINED).double()
+    first = start() * (1 + visited[0] ** 2) ** 0.5
+    arguments = {"process": WORLD.process, "noise": Silence(), "on_step": nothing}
+    ours = row.run(WORLD, first, visited, **arguments) / (1 + visited[-1] ** 2) ** 0.5
+    assert close(ours, x)
+
+
 def test_ddpm_is_ancestral_sampling() -> None:
     """Ho et al.'s posterior: mean and variance of x at the target, given x and the clean latent."""
     sigma, target = torch.tensor(5.0, dtype=torch.float64), torch.tensor(2.0, dtype=torch.float64)
