@@ -86,9 +86,7 @@ class Desk:
         from modules.generate import run
 
         control.text("Starting")
-        studio = self.studio()
-        if self.unfinished is not None:
-            studio = dataclasses.replace(studio, unfinished=self.unfinished / control.job_id)
+        studio = self._going_on(self.studio(), control)
         settings, album = self._settings(job), self._album(studio, control.job_id)
         started = time.perf_counter()
         try:
@@ -104,7 +102,7 @@ class Desk:
         """Several jobs in one batch -> what saves the pictures of each and gives its result; None: they do not fit."""
         from modules.generate import together
 
-        studio = self.studio()
+        studio = self._going_on(self.studio(), controls[0])
         started = time.perf_counter()
         parts = [
             together.Part(
@@ -129,6 +127,12 @@ class Desk:
         most: int = self.options.snapshot()["batch_waiting_requests"]
         pictures: int = job["request"]["batch_size"]
         return most // pictures - 1
+
+    def _going_on(self, studio: Studio, control: Control) -> Studio:
+        """The studio, with where this job keeps how far its sampling is."""
+        if self.unfinished is None:
+            return studio
+        return dataclasses.replace(studio, unfinished=self.unfinished / control.job_id)
 
     def _settings(self, job: JsonObject) -> Snapshot:
         return Snapshot(self.options.registry).overlay(job["options"])

@@ -21,7 +21,7 @@ from PIL import Image
 
 from modules.core.hooks import all_moments
 from modules.core.types import JsonObject
-from modules.generate import equip, img2img, run, sampling
+from modules.generate import equip, img2img, recall, run, sampling
 from modules.generate.guidance import Program, Scheduled
 from modules.generate.img2img import Start
 from modules.generate.plan import Plan
@@ -74,7 +74,8 @@ def alike(work: Plan, frozen: JsonObject) -> str | None:
 
 def make(studio: Studio, parts: Sequence[Part]) -> list[Finish] | None:
     """Sample the pictures of all parts -> for each what saves its pictures and gives its result; None when they have to
-    be made alone. Raises what `run.make` raises.
+    be made alone. Where the process ends meanwhile and the same jobs meet again, they go on (`recall`). Raises what
+    `run.make` raises.
     """
     if studio.shelf.placement.dtype != torch.float32 or any(all_moments(studio.moments).values()):
         return None
@@ -87,20 +88,21 @@ def make(studio: Studio, parts: Sequence[Part]) -> list[Finish] | None:
     control.batch(0)
     begun = time.perf_counter()
     with torch.inference_mode():
-        told = [_told(studio, model, work) for work in works]
-        programs = [program for _, program in told]
-        works = [work for work, _ in told]
+        works, programs = zip(*(_told(studio, model, work) for work in works), strict=True)
         if len({_lengths(program) for program in programs}) > 1 or not all(map(_plain, programs)):
             return None
         whole, everybody = _whole(works), range(sum(work.count for work in works))
         whole, start = img2img.begun(studio, model, whole, _keep_nothing)
-        sample = sampling.sample(studio, model, whole, everybody, _joined(programs), control, start.begin)
-        pictures = run.decoded(studio, sample.model, whole, 0, sample.latents)
+        with recall.of_batch(studio.unfinished, whole, everybody) as record:
+            record.open(lambda: recall.facts(_with_networks(whole, works), model))
+            own = dataclasses.replace(studio, record=record)
+            sample = sampling.sample(own, model, whole, everybody, _joined(programs), control, start.begin)
+            pictures = run.decoded(own, sample.model, whole, 0, sample.latents)
     share = (time.perf_counter() - begun) / len(parts)
     finishes, first = list[Finish](), 0
     for part, work in zip(parts, works, strict=True):
-        own = dataclasses.replace(sample, extra={**work.extra, **sample.extra})
-        finish = _finish(studio, model, part, work, pictures[first : first + work.count], own)
+        told = dataclasses.replace(sample, extra={**work.extra, **sample.extra})
+        finish = _finish(studio, model, part, work, pictures[first : first + work.count], told)
         finishes.append(functools.partial(_timed, finish, share))
         first += work.count
     return finishes
@@ -152,6 +154,11 @@ def _whole(works: Sequence[Plan]) -> Plan:
         subseeds=all_of("subseeds"),
         extra={},
     )
+
+
+def _with_networks(whole: Plan, works: Sequence[Plan]) -> Plan:
+    """With what is said of each job's networks."""
+    return dataclasses.replace(whole, extra={str(number): dict(work.extra) for number, work in enumerate(works)})
 
 
 def _finish(

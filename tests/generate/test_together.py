@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from modules.core.types import JsonObject
-from modules.generate import together
+from modules.generate import run, together
 from modules.generate.request import Txt2Img
 from modules.generate.save import Album
 from modules.generate.together import Part
@@ -72,9 +73,58 @@ def test_jobs_of_several_pictures_and_variations(bench: Bench) -> None:
     assert all(apart(bench.make(request), result) <= 1 for request, result in zip(requests, results, strict=True))
 
 
-def keys(bench: Bench, *requests: Txt2Img, **options: object) -> list[str | None]:
-    from modules.generate import run
+class Ended(BaseException):
+    """The process is told to stop."""
 
+
+class Mortal(Silent):
+    """Ends the work before step `at`; 0 never does."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def step(self, done: int) -> None:
+        if done == self.at:
+            raise Ended
+        super().step(done)
+
+
+def test_jobs_of_one_batch_go_on_together_after_a_kill(bench: Bench, tmp_path: Path) -> None:
+    requests, calls = [asked(index, "DPM++ 2M SDE", subseed=5) for index in range(3)], list[int]()
+    unet = bench.studio.model(run.planned(bench.studio, requests[0], bench.options({}))).unet
+    studio = dataclasses.replace(bench.studio, unfinished=tmp_path / "first")
+
+    def live(some: list[Txt2Img], *, dies_at: int = 0) -> list[JsonObject]:
+        calls.append(0)
+        parts = [
+            part(bench, each, f"life{len(calls)}-{n}", unfinished_save_seconds=1e-9) for n, each in enumerate(some)
+        ]
+        finishes = together.make(studio, [dataclasses.replace(each, control=Mortal(dies_at)) for each in parts])
+        assert finishes is not None
+        return [finish() for finish in finishes]
+
+    def called(*ignored: object) -> None:
+        calls[-1] += 1
+
+    handle = unet.register_forward_pre_hook(called)
+    try:
+        whole = live(requests)
+        with pytest.raises(Ended):
+            live(requests, dies_at=4)
+        results = live(requests)
+        assert not any(tmp_path.rglob("*.answers"))
+        with pytest.raises(Ended):
+            live(requests, dies_at=4)
+        live(requests[:2])
+    finally:
+        handle.remove()
+    assert all(apart(one, other) == 0 for one, other in zip(whole, results, strict=True))
+    assert calls[0] == calls[1] + calls[2] == calls[4], "other company begins again"
+    assert calls[1] == calls[3] > 0
+
+
+def keys(bench: Bench, *requests: Txt2Img, **options: object) -> list[str | None]:
     return [together.alike(run.planned(bench.studio, each, bench.options(options)), dict(options)) for each in requests]
 
 
