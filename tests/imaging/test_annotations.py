@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from modules.core.errors import BadRequest
-from modules.imaging.annotations import ROBOTO, Look, Note, annotate, annotate_matrix
+from modules.imaging.annotations import Look, Note, annotate, annotate_matrix
+from modules.imaging.small_letters import ROBOTO
 
 CELL = (100, 80)
 

@@ -260,14 +260,12 @@ def test_a_bias_beside_a_lora_is_left_out_as_in_a1111_unless_the_option_wants_it
     made.lora(tmp_path / "Lora", "a", **bias)
     made.written(tmp_path / "Lora", "full", {f"{made.TO_Q}.diff": torch.ones(32, 32), **bias})
     layer = model.unet.down_blocks[0].attentions[0].transformer_blocks[0].attn1.to_q
-    apply(networks, model, "<lora:a:1>")
-    assert layer.bias is None
-    networks.apply(model, split("<lora:a:1>")[1], How(biases=True))
-    assert torch.equal(layer.bias.float(), torch.ones(32))
-    apply(networks, model, "<lora:a:1>")
-    assert layer.bias is None
-    apply(networks, model, "<lora:full:1>")
-    assert torch.equal(layer.bias.float(), torch.ones(32))
+    found: list[Tensor | None] = []
+    for prompt, how in (("<lora:a:1>", How()), ("<lora:a:1>", How(biases=True)), ("<lora:full:1>", How())):
+        networks.apply(model, split(prompt)[1], how)
+        found.append(layer.bias)
+    assert found[0] is None
+    assert all(bias is not None and torch.equal(bias.float(), torch.ones(32)) for bias in found[1:])
 
 
 @pytest.mark.parametrize(
