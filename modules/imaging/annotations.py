@@ -157,7 +157,8 @@ def _write(result: Image.Image, at: tuple[float, float], lines: Sequence[_Line],
         fill = active if line.note.active else inactive
         place = (x, y + line.size[1] / 2)
         if small_letters.small(font):
-            result.paste(fill, mask=small_letters.ink(result.size, place, text, font))
+            ink, corner = small_letters.ink(place, text, font)
+            result.paste(fill, (*corner, corner[0] + ink.width, corner[1] + ink.height), mask=ink)
         else:
             draw.multiline_text(place, text, font=font, fill=fill, anchor="mm", align="center")
         if not line.note.active:

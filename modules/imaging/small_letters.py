@@ -25,16 +25,20 @@ def small(font: ImageFont.FreeTypeFont) -> bool:
     return font.size <= SMALL and font.path == str(ROBOTO)
 
 
-def ink(size: tuple[int, int], at: tuple[float, float], text: str, font: ImageFont.FreeTypeFont) -> Image.Image:
-    """A line whose middle is at a point of a canvas (width, height): where its ink is (L, 255 is full)."""
-    canvas = Image.new("L", size)
-    for letter, place in _places(text, at, font):
+def ink(at: tuple[float, float], text: str, font: ImageFont.FreeTypeFont) -> tuple[Image.Image, tuple[int, int]]:
+    """A line whose middle is at a point: where its ink is (L, 255 is full), and where that mask's corner lies."""
+    marks = []
+    for letter, (x, y) in _places(text, at, font):
         mark, (left, top) = _drawn(letter, font)
-        corner = (place[0] + left, place[1] + top)
-        beside = Image.new("L", size)
-        beside.paste(mark, corner)
-        canvas = ImageChops.lighter(canvas, beside)
-    return canvas
+        marks.append((mark, x + left, y + top))
+    x, y = min((left for _, left, _ in marks), default=0), min((top for _, _, top in marks), default=0)
+    right = max((left + mark.width for mark, left, _ in marks), default=0)
+    below = max((top + mark.height for mark, _, top in marks), default=0)
+    canvas = Image.new("L", (right - x, below - y))
+    for mark, left, top in marks:
+        box = (left - x, top - y, left - x + mark.width, top - y + mark.height)
+        canvas.paste(ImageChops.lighter(canvas.crop(box), mark), box)
+    return canvas, (x, y)
 
 
 def height(text: str, font: ImageFont.FreeTypeFont) -> int:
