@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from PIL import Image  # noqa: E402
 
-from tests.reference.cases import CHAOTIC, EXEMPT, SHARED, Case, comparable, covered, psnr, read, scripted  # noqa: E402
+from tests.reference.cases import CHAOTIC, EXEMPT, KEPT, SHARED, Case, comparable, covered, psnr, read, scripted  # noqa: E402
 from tests.reference.test_pictures import LEAST, request_of  # noqa: E402
 from tests.scripting import answered  # noqa: E402
 from tests.studio import Bench  # noqa: E402
@@ -89,7 +89,10 @@ def exempt() -> list[str]:
 
 
 def better() -> list[str]:
-    return ["", "Where Easel answers better on purpose:", "", *[f"- `{name}`: {why}." for name, why in EXEMPT.items()]]
+    better = [f"- `{name}`: {why}." for name, why in EXEMPT.items()]
+    kept = [f"- `{option}`: {why}." for option, why in KEPT.items()]
+    mended = "Kept as A1111 has it for its pictures' sake, each with a setting that mends it:"
+    return ["", "Where Easel answers better on purpose:", "", *better, "", mended, "", *kept]
 
 
 def rest(cases: list[Case]) -> list[str]:
