@@ -194,12 +194,15 @@
 
     // ---- what is seen
 
+    /** [keys, what they do] of all that is in use, as the settings are now. */
+    const hotkeys = () => FUNCTIONS.filter(usable).map((each) => [`${opts[each.option]}${each.wheel ? ` + ${easelWords("wheel")}` : ""}`, each.words]);
+
     function hints(editor) {
         const before = editor.querySelector(":scope > .canvas-tooltip");
         if (before) {
             before.remove();
         }
-        const told = FUNCTIONS.filter(usable).map((each) => easelMake("li", {}, easelMake("b", {}, `${opts[each.option]}${each.wheel ? ` + ${easelWords("wheel")}` : ""}`), ` – ${easelWords(each.words)}`));
+        const told = hotkeys().map(([keys, words]) => easelMake("li", {}, easelMake("b", {}, keys), ` – ${easelWords(words)}`));
         if (opts.canvas_show_tooltip && told.length) {
             editor.append(easelMake(
                 "div",
@@ -231,6 +234,7 @@
         look();
     }
 
+    easelHotkeys("Hotkeys of the canvas", hotkeys);
     window.applyZoomAndPan = applyZoomAndPan;
     window.applyZoomAndPanIntegration = (holder, found) => found.forEach(applyZoomAndPan);
 

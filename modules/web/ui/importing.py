@@ -14,7 +14,7 @@ from modules.core.errors import EaselError
 from modules.core.store import write_atomically
 from modules.prompts.styles import StyleBook
 from modules.settings import a1111
-from modules.web.ui import defaults, markup
+from modules.web.ui import defaults, importing_extensions, markup
 from modules.web.ui.form import QUIET, Updates
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Wizard:
     shown: gr.HTML
 
 
-def build() -> Wizard:
+def build(services: Services) -> Wizard:
     """Make the section, where the caller is."""
     with gr.Column(elem_id=SECTION, elem_classes=["easel-section"]):
         gr.HTML("<h3>Import from A1111</h3>")
@@ -50,6 +50,7 @@ def build() -> Wizard:
         )
         bring = gr.Button("Import", elem_id="import_bring", variant="primary", visible=False)
         shown = gr.HTML(elem_id="import_shown")
+        importing_extensions.build(services)
     return Wizard(folder=folder, look=look, parts=parts, bring=bring, shown=shown)
 
 
@@ -80,9 +81,7 @@ class Actions:
         return {self.wizard.shown: "".join(map(markup.note, words))}
 
     def _found(self, folder: str) -> a1111.Found:
-        name = (folder or "").strip()
-        self.services.folders.check(name, field="folder")
-        return a1111.look(Path(name).expanduser())
+        return importing_extensions.look(folder or "", self.services)
 
 
 def told(found: a1111.Found) -> str:
@@ -90,8 +89,6 @@ def told(found: a1111.Found) -> str:
     lines = [f"{kind.split('/')[-1]}: {path}" for kind, path in found.folders.items()]
     lines.append(f"{len(found.config)} settings, {len(found.ui_config)} defaults of forms")
     lines += [f"Styles: {found.styles}"] if found.styles else []
-    for name, address in found.extensions:
-        lines.append(f"Extension: {name}" + (f" ({address})" if address else ""))
     return "".join(map(markup.note, lines))
 
 
@@ -116,9 +113,7 @@ def brought(found: a1111.Found, parts: list[str], services: Services) -> list[st
     if STYLES in parts and found.styles:
         words.append(_styles(found.styles, services))
     if found.extensions:
-        words.append(
-            "Extensions are installed in the tab Extensions: " + ", ".join(name for name, _ in found.extensions)
-        )
+        words.append("Its extensions are below, each with its buttons.")
     return words
 
 
@@ -135,5 +130,6 @@ def wire(wizard: Wizard, services: Services) -> None:
     """Connect the buttons."""
     actions = Actions(services=services, wizard=wizard)
     outputs = [wizard.parts, wizard.bring, wizard.shown]
-    wizard.look.click(actions.look, [wizard.folder], outputs, **QUIET)
+    looked = wizard.look.click(actions.look, [wizard.folder], outputs, **QUIET)
+    looked.then(None, None, None, js="() => window.easelLookForExtensions()", api_visibility="private")
     wizard.bring.click(actions.bring, [wizard.folder, wizard.parts], [wizard.shown], **QUIET)

@@ -206,7 +206,7 @@ def build(services: Services, on_top: Quick) -> Tab:
             problems = gr.HTML(elem_id="settings_problems", visible=False)
             rows = island("settings", "settings_rows", board.answers(), content=content)
             beginnings = defaults_view.build()
-            wizard = importing.build()
+            wizard = importing.build(services)
     return Tab(rows=rows, problems=problems, quick=on_top, defaults=beginnings, wizard=wizard)
 
 

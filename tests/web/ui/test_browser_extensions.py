@@ -5,13 +5,14 @@ zoom, whose paint lies where the pointer is.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from modules.core.errors import EaselError
 from modules.generate.moments import Moments
 from modules.generate.request import Img2Img
 from modules.generate.scripts.axes import Axes
@@ -59,7 +60,7 @@ def extended(world: World) -> Extension:
 
 
 class Installer(Manager):
-    """Takes the acts as jobs that end at once; a dry run tells what the extension declares."""
+    """Takes the acts as jobs that end at once; a dry run tells what the extension declares. "broken" fails."""
 
     def on(self, world: World) -> Installer:
         self.world = world
@@ -71,10 +72,13 @@ class Installer(Manager):
 
     @staticmethod
     def run(job: dict[str, Any], control: Any) -> dict[str, Any]:
+        name = job["values"].get("name") or "glow"
+        if name == "broken":
+            raise EaselError("It cannot be read.")
         dry = bool(job["values"].get("dry_run"))
         said = {"version": "1.2", "requires": ["lamp"], "permissions": ["network", "files"]} if dry else {}
         packages = {"torchlight": "1.0"}
-        return {"name": "glow", "commit": COMMIT, "installed": not dry, "packages": packages, "words": [], **said}
+        return {"name": name, "commit": COMMIT, "installed": not dry, "packages": packages, "words": [], **said}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +89,6 @@ def there(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[t
     services = dataclasses.replace(made.services, installing=installer, extensions=lambda: [loaded])
     with serving(dataclasses.replace(made, services=services)) as address:
         visitor = Visitor(chromium, address)
-        visitor.page.evaluate("new Promise(done => onUiLoaded(() => done()))")
         yield made, visitor, installer
         visitor.context.close()
     made.close()
@@ -106,6 +109,59 @@ def test_what_it_declares_is_seen_before_it_is_installed(there: tuple[World, Vis
     expect(visitor.find("extensions_installed_html", ".easel-said")).to_contain_text("Installed: glow")
     assert installer.asked[1][1]["commit"] == COMMIT
     assert visitor.complaints == []
+
+
+def a1111(root: Path) -> None:
+    """A folder of A1111 with extensions: one that is here already, two in git, one without."""
+    for name in ("canvas_zoom", "broken", "shine", "plain"):
+        (root / "extensions" / name).mkdir(parents=True)
+        if name != "plain":
+            (root / "extensions" / name / ".git").mkdir()
+            address = f"https://me:secret@example.org/{name}"
+            (root / "extensions" / name / ".git" / "config").write_text(f'[remote "origin"]\n\turl = {address}\n')
+    (root / "webui.py").touch()
+
+
+def test_extensions_of_a1111_come_over_and_one_that_fails_says_so(
+    there: tuple[World, Visitor, Installer], tmp_path: Path
+) -> None:
+    _, visitor, installer = there
+    a1111(tmp_path)
+    visitor.tab("Settings")
+    visitor.find("import_folder", ":is(textarea, input)").fill(str(tmp_path))
+    visitor.find("import_look").click()
+    rows = visitor.find("import_extensions")
+    row = {name: rows.locator(f"[data-name={name}]") for name in ("canvas_zoom", "broken", "shine", "plain")}
+    expect(row["canvas_zoom"]).to_contain_text("Installed")
+    expect(row["plain"]).to_contain_text("copy it by hand")
+    expect(row["shine"]).to_contain_text("https://example.org/shine")
+    installer.asked.clear()
+    visitor.find("import_extensions_copy").click()
+    before = visitor.find("import_extensions_before")
+    expect(before).to_contain_text("shine 1.2 01234567")
+    expect(before).not_to_contain_text("broken")
+    expect(row["broken"].locator(".error")).to_have_text("It cannot be read.")
+    visitor.find("import_extensions_agree").click()
+    expect(row["shine"]).to_contain_text("Installed")
+    expect(row["shine"].get_by_role("button")).to_have_count(0)
+    (looked, done) = [values for _, values in installer.asked if values["name"] == "shine"]
+    assert (looked["dry_run"], done["dry_run"], done["commit"]) == (True, False, COMMIT)
+    assert done["url"] == str(tmp_path / "extensions" / "shine")
+    row["broken"].get_by_role("button", name="Install", exact=True).click()
+    visitor.until(lambda: installer.asked[-1][1]["url"] == "https://me:secret@example.org/broken", "its own address")
+    expect(row["broken"].locator(".error")).to_have_text("It cannot be read.")
+
+
+def test_its_hotkeys_are_listed_under_the_question_mark(there: tuple[World, Visitor, Installer]) -> None:
+    _, visitor, _ = there
+    visitor.tab("txt2img")
+    visitor.page.evaluate("easelHotkeys('Mine', [['Ctrl + K', 'Knit']])")
+    visitor.page.locator("#footer").press("?")
+    listed = visitor.page.get_by_role("dialog", name="Keyboard")
+    expect(listed).to_contain_text("Hotkeys of the canvas")
+    expect(listed.locator("tr", has_text="Fit into its frame").locator("kbd")).to_have_text("R")
+    expect(listed.locator("tr", has_text="Knit").locator("kbd")).to_have_text("Ctrl + K")
+    visitor.page.keyboard.press("Escape")
 
 
 def test_its_settings_are_one_click_away(there: tuple[World, Visitor, Installer]) -> None:
@@ -136,12 +192,9 @@ def dot(visitor: Visitor, x: float, y: float) -> None:
     mouse.up()
 
 
-def settled(visitor: Visitor, seen: Callable[[], bool]) -> None:
-    for _ in range(300):
-        if seen():
-            return
-        visitor.page.wait_for_timeout(100)
-    raise AssertionError("it did not happen")
+def drawn(visitor: Visitor) -> None:
+    """What was asked of the editor is on the screen: it draws once a frame."""
+    visitor.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
 
 
 def test_paint_lies_where_the_pointer_is(there: tuple[World, Visitor, Installer], tmp_path: Path) -> None:
@@ -152,7 +205,7 @@ def test_paint_lies_where_the_pointer_is(there: tuple[World, Visitor, Installer]
     page.evaluate("switch_to_inpaint()")
     expect(visitor.find("img2maskimg", "canvas")).to_be_visible()
     visitor.find("img2maskimg", "input[type=file]").set_input_files(str(path))
-    settled(visitor, lambda: percent(visitor) > 200)  # canvas_auto_expand: a small picture is fitted into the frame
+    visitor.until(lambda: percent(visitor) > 200, "a small picture fitted into the frame")  # canvas_auto_expand
     visitor.find("img2maskimg").evaluate("editor => editor.scrollIntoView({ block: 'center' })")
     box = visitor.find("img2maskimg", ".pixi-target canvas").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.4
@@ -164,19 +217,21 @@ def test_paint_lies_where_the_pointer_is(there: tuple[World, Visitor, Installer]
     keyboard.down("Control")
     mouse.wheel(0, -100)
     keyboard.up("Control")
-    settled(visitor, lambda: page.evaluate("sizes.length > 1 && sizes.at(-1) > sizes.at(-2)"))
+    visitor.until(lambda: page.evaluate("sizes.length > 1 && sizes.at(-1) > sizes.at(-2)"), "a smaller brush")
     assert page.evaluate("sizes.at(-1)") < 8
     expect(visitor.find("img2maskimg", ".toolbar-wrap input[type=range]")).to_be_hidden()  # after a moment
     dot(visitor, x, y)
+    expect(visitor.find("img2maskimg", "button[aria-label=Undo]")).to_be_enabled()
     before = percent(visitor)
     keyboard.down("Alt")
     for _ in range(4):
         mouse.wheel(0, -100)
     keyboard.up("Alt")
-    settled(visitor, lambda: percent(visitor) > before * 1.6)
+    visitor.until(lambda: percent(visitor) > before * 1.6, "a closer look")
     keyboard.down("f")
     mouse.move(x + 60, y + 30, steps=6)
     keyboard.up("f")
+    drawn(visitor)
     dot(visitor, x + 60, y + 30)  # on the first one
     dot(visitor, x + 160, y + 30)
     zoom = percent(visitor) / 100

@@ -1,5 +1,22 @@
 // The Extensions tab. Python side: modules/web/ui/extensions.py.
 
+/** The packages that come with it, in words. */
+const easelPackages = (result) => Object.entries(result.packages).map(([key, value]) => `${key} ${value}`).join(", ") || easelWords("no new packages");
+
+/** What a dry run of an installation found: who it is, and what it declares to do and need. */
+function easelDeclared(found) {
+    const declared = found.permissions === null ? easelWords("Its author does not say what it does beyond making pictures.") : found.permissions.join(", ") || easelWords("none");
+    const facts = [
+        [easelWords("Permissions"), declared],
+        [easelWords("Python packages"), easelPackages(found)],
+        ...(found.requires.length ? [[easelWords("Needs the extensions"), found.requires.join(", ")]] : []),
+    ];
+    return [
+        easelMake("p", { class: "easel-plain" }, easelMake("strong", {}, found.name), ` ${found.version} ${found.commit.slice(0, 8)}`),
+        easelMake("dl", {}, facts.flatMap(([title, text]) => [easelMake("dt", {}, easelMake("strong", {}, title)), easelMake("dd", { class: "easel-plain" }, text)])),
+    ];
+}
+
 easelParts.extensions = (holder, ask) => {
     const said = easelSaid();
     const list = easelMake("ul", { class: "easel-jobs", id: "extensions", "aria-label": easelWords("Extensions") });
@@ -81,11 +98,7 @@ easelParts.extensions = (holder, ask) => {
         return guarded(async () => {
             said.say(easelWords("Working …"));
             const { id } = await ask("job", { act, values });
-            let state = await ask("follow", { id });
-            while (!state.ended) {
-                await new Promise((done) => window.setTimeout(done, 500));
-                state = await ask("follow", { id });
-            }
+            const state = await easelEnded(ask, id);
             await load();
             if (state.state !== "done") {
                 throw new Error(state.error || easelWords("Cancelled before it began."));
@@ -106,8 +119,6 @@ easelParts.extensions = (holder, ask) => {
         load();
     }
 
-    const needs = (result) => Object.entries(result.packages).map(([key, value]) => `${key} ${value}`).join(", ") || easelWords("no new packages");
-
     /** Fetch it and show what it is and asks for; nothing is installed before somebody has seen that. */
     async function look(values) {
         const found = await work("install", { ...values, dry_run: true }, () => "");
@@ -117,17 +128,10 @@ easelParts.extensions = (holder, ask) => {
     }
 
     function decide(found, agreed) {
-        const declared = found.permissions === null ? easelWords("Its author does not say what it does beyond making pictures.") : found.permissions.join(", ") || easelWords("none");
-        const facts = [
-            [easelWords("Permissions"), declared],
-            [easelWords("Python packages"), needs(found)],
-            ...(found.requires.length ? [[easelWords("Needs the extensions"), found.requires.join(", ")]] : []),
-        ];
         const dialog = easelDialog("Before it is installed", easelMake(
             "div",
             { id: "extensions_before" },
-            easelMake("p", { class: "easel-plain" }, easelMake("strong", {}, found.name), ` ${found.version} ${found.commit.slice(0, 8)}`),
-            easelMake("dl", {}, facts.flatMap(([title, text]) => [easelMake("dt", {}, easelMake("strong", {}, title)), easelMake("dd", { class: "easel-plain" }, text)])),
+            easelDeclared(found),
             easelMake("p", { class: "comments" }, easelWords("An extension is a program with all rights of Easel; its permissions are its author's word.")),
             easelMake(
                 "div",
@@ -139,7 +143,7 @@ easelParts.extensions = (holder, ask) => {
     }
 
     function install(values) {
-        return work("install", values, (result) => [`${easelWords("Installed")}: ${result.name}.`, `${easelWords("Python packages")}: ${needs(result)}.`, ...result.words].join(" "));
+        return work("install", values, (result) => [`${easelWords("Installed")}: ${result.name}.`, `${easelWords("Python packages")}: ${easelPackages(result)}.`, ...result.words].join(" "));
     }
 
     function uninstall(extension) {
