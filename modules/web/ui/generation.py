@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SWAP = "(width, height) => [height, width]"
 RANDOM = "() => -1"
-CLEAR = "(prompt, negative) => window.confirm('Delete both prompts?') ? ['', ''] : [prompt, negative]"
+CLEAR = "(prompt, negative) => window.confirm(easelWords('Delete both prompts?')) ? ['', ''] : [prompt, negative]"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modules.web.services import Services
 
 FIELD = "styles"
-SURE = "(name) => window.confirm(getTranslation('Delete this style?') || 'Delete this style?') ? name : ''"
+SURE = "(name) => window.confirm(easelWords('Delete this style?')) ? name : ''"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

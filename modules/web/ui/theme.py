@@ -97,7 +97,12 @@ def classic() -> gr.themes.Base:
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_400",
         block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_300",
         body_background_fill_dark="#0b0f19",
+        checkbox_border_radius="*radius_sm",
+        checkbox_border_color_dark="*neutral_400",
         block_background_fill="white",
         block_background_fill_dark="#1f2937",
         block_border_width="1px",
@@ -126,6 +131,7 @@ SCRIPTS = (
     "history.js",
     "extensions.js",
     "settings.js",
+    "importing.js",
     "keeping.js",
 )
 """In this order in the page's head."""

@@ -143,6 +143,8 @@ def build(services: Services) -> Tab:
                 hypernetwork = _new_hypernetwork(buttons)
             with gr.Tab("Train", id="train"):
                 training = _training(buttons)
+            for further in services.additions.training.all():
+                further()
         with gr.Column(min_width=320, elem_id="ti_gallery_container"):
             result = gr.HTML(
                 markup.note("A folder with a few pictures of the same thing or style, and a text beside each."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from modules.web.ui import theme
 from tests.screenshots import TABS
 from tests.visitor import Visitor, expect, needs_chromium
 from tests.web.ui.fakes import world
@@ -40,10 +42,11 @@ def axe() -> str:
     return (Path(found.origin).parent / "axe.min.js").read_text("utf-8")
 
 
-@pytest.fixture(scope="module")
-def visitor(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[Visitor]:
-    """A page with a result, something in the queue and in the history."""
-    made = world(tmp_path_factory.mktemp("axe"))
+@contextlib.contextmanager
+def used(folder: Path, chromium: Any, **options: Any) -> Iterator[Visitor]:
+    """A page with a result, something in the queue and in the history, and axe-core at hand."""
+    made = world(folder)
+    made.services.options.set(options)
     with serving(made) as address:
         opened = Visitor(chromium, address, color_scheme="light")
         opened.ask("a cat", batch_count=2)
@@ -53,6 +56,12 @@ def visitor(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator
         yield opened
         opened.context.close()
     made.close()
+
+
+@pytest.fixture(scope="module")
+def visitor(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[Visitor]:
+    with used(tmp_path_factory.mktemp("axe"), chromium) as opened:
+        yield opened
 
 
 def look(visitor: Visitor, *rules: str) -> dict[str, list[str]]:
@@ -77,6 +86,17 @@ def test_nothing_serious_is_wrong(visitor: Visitor, width: int) -> None:
 def test_dark_can_be_read_too(visitor: Visitor, width: int) -> None:
     """What is called what does not change with the colours."""
     visitor.page.set_viewport_size({"width": width, "height": 900})
+    darken(visitor)
+    assert look(visitor, "color-contrast") == {}
+
+
+def test_the_theme_that_looks_like_a1111_can_be_read(tmp_path: Path, chromium: Any) -> None:
+    with used(tmp_path, chromium, gradio_theme=theme.CLASSIC) as visitor:
+        light = look(visitor, "color-contrast")
+        darken(visitor)
+        assert (light, look(visitor, "color-contrast")) == ({}, {})
+
+
+def darken(visitor: Visitor) -> None:
     if not visitor.page.evaluate("document.body.classList.contains('dark')"):
         visitor.page.evaluate("easelTurnScheme()")
-    assert look(visitor, "color-contrast") == {}

@@ -34,7 +34,6 @@ def there(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[t
         network(made.services.paths.data / "Lora" / f"{name}.safetensors")
     with serving(made) as address:
         visitor = Visitor(chromium, address, color_scheme="light")
-        visitor.page.evaluate("new Promise(done => onUiLoaded(() => done()))")
         yield made, visitor
         visitor.context.close()
     made.close()
@@ -42,7 +41,9 @@ def there(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[t
 
 @pytest.fixture(autouse=True)
 def without_complaint(there: tuple[World, Visitor]) -> Iterator[None]:
-    visitor = there[1]
+    made, visitor = there
+    made.painter.gate.set()
+    visitor.ready()
     visitor.complaints.clear()
     visitor.tab("txt2img")  # wherever the test before went: each can be run alone
     yield
@@ -51,7 +52,9 @@ def without_complaint(there: tuple[World, Visitor]) -> Iterator[None]:
 
 
 def tick(visitor: Visitor, elem_id: str, on: bool = True) -> None:
-    visitor.find(elem_id, "input[type=checkbox]").set_checked(on)
+    box = visitor.find(elem_id, "input[type=checkbox]")
+    box.set_checked(on)
+    expect(box).to_be_checked(checked=on)
 
 
 def make(visitor: Visitor, prompt: str, tab: str = "txt2img") -> None:
@@ -85,6 +88,8 @@ def test_elements_of_a1111_are_there_when_its_scripts_begin(there: tuple[World, 
         "txt2img_lora_cards_html",
     ]
     assert [id for id in wanted if id not in ids] == []
+    visitor.page.wait_for_function("document.querySelector('button.tool:not([aria-label])') === null")
+    expect(visitor.find("paste")).to_have_attribute("title", re.compile("Read the parameters"))
     if REFERENCE.is_file():
         listed = {entry["elem_id"] for entry in json.loads(REFERENCE.read_text()) if entry.get("elem_id")}
         assert len(listed & ids) > 690  # test_elements.py says why which are missing
@@ -110,6 +115,7 @@ def test_a_plot_is_asked_for(there: tuple[World, Visitor]) -> None:
     visitor.pick("X/Y/Z plot")
     visitor.find("script_txt2img_xyz_plot_x_type", "input").click()
     visitor.pick("Steps")
+    expect(visitor.find("script_txt2img_xyz_plot_x_type", "input")).to_have_value("Steps")
     visitor.find("script_txt2img_xyz_plot_x_values", ":is(textarea, input)").fill("1,2")
     make(visitor, "a plot")
     script, arguments = made.scripts[-1]
@@ -152,9 +158,9 @@ def test_cards_are_sorted_and_shown_by_folder(there: tuple[World, Visitor]) -> N
     visitor.page.locator("#txt2img_lora_cards_html .easel-tree button", has_text="style").click()
     expect(cards).to_have_count(2)
     visitor.find("txt2img_lora_extra_sort").select_option("Name")
-    first = cards.first.get_attribute("data-name")
+    expect(cards.first).to_have_attribute("data-name", "ink")
     visitor.page.locator("#txt2img_lora_cards_html").get_by_role("button", name="Other way round").click()
-    expect(cards.last).to_have_attribute("data-name", str(first))
+    expect(cards.last).to_have_attribute("data-name", "ink")
     visitor.page.get_by_role("tab", name="Generation", exact=True).first.click()
 
 
@@ -182,6 +188,8 @@ def test_a_folder_is_worked_through(there: tuple[World, Visitor], tmp_path: Path
     visitor.find("img2img_batch_tab-button").click()
     visitor.find("img2img_batch_input_dir", ":is(textarea, input)").fill(str(tmp_path))
     make(visitor, "all of them", "img2img")
+    visitor.until(lambda: len(made.requests) == before + 2, "a job for each file")
+    expect(visitor.find("img2img_generate")).to_be_visible()
     assert [type(request) for request in made.requests[before:]] == [Img2Img, Img2Img]
 
 
@@ -270,7 +278,7 @@ def test_light_becomes_dark_and_stays_so_and_the_prompt_is_there_after_loading_a
     visitor.ask("kept over a reload", steps=7)
     tick(visitor, "txt2img_hr-checkbox")
     visitor.page.get_by_role("button", name="Light or dark").click()
-    assert visitor.page.evaluate("document.body.classList.contains('dark')")
+    expect(visitor.page.locator("body.dark")).to_be_attached()
     visitor.page.reload()
     expect(visitor.find("txt2img_prompt", "textarea")).to_have_value("kept over a reload")
     expect(visitor.find("txt2img_steps", "input[type=number]")).to_have_value("7")
@@ -288,6 +296,20 @@ def test_what_the_reader_sets_while_a_page_comes_back_stays_so(there: tuple[Worl
     expect(visitor.find("txt2img_hr-checkbox", "input")).not_to_be_checked()
 
 
+def test_an_answer_that_a_later_one_has_overtaken_is_dropped(there: tuple[World, Visitor]) -> None:
+    """Or a list would show what was searched for before."""
+    answers = there[1].page.evaluate("""async () => {
+        const answer = {};
+        const inOrder = easelInOrder((name) => new Promise((done) => { answer[name] = () => done(name); }));
+        const [earlier, later] = [inOrder("earlier"), inOrder("later")];
+        answer.later();
+        await later;
+        answer.earlier();
+        return [await earlier, await later, await Promise.all([inOrder("last"), answer.last()])];
+    }""")
+    assert answers == [None, "later", ["last", None]]
+
+
 def test_a_page_that_is_loaded_again_follows_the_job_under_way(there: tuple[World, Visitor]) -> None:
     made, visitor = there
     tick(visitor, "txt2img_hr-checkbox", on=False)
@@ -295,7 +317,7 @@ def test_a_page_that_is_loaded_again_follows_the_job_under_way(there: tuple[Worl
     visitor.ask("under way", steps=4)
     visitor.find("txt2img_generate").click()
     expect(visitor.find("txt2img_progress", ".progressDiv")).to_be_visible()
-    visitor.page.reload()
+    visitor.reload()
     expect(visitor.find("txt2img_progress", ".progressDiv")).to_be_visible()
     made.painter.gate.set()
     expect(visitor.find("html_info_txt2img")).to_contain_text("under way")
@@ -311,6 +333,12 @@ def test_the_page_speaks_german_and_english_again(there: tuple[World, Visitor]) 
     expect(visitor.page.get_by_role("tab", name="Einstellungen").first).to_be_visible()
     visitor.page.get_by_role("tab", name="Einstellungen").first.click()
     expect(visitor.find("setting_jpeg_quality", "label")).to_have_text("Qualität für JPEG und AVIF")
+    visitor.ready()
+    said = visitor.page.evaluate("getTranslation('Step 3/20 · Batch 1/2 · ETA 4.0 s')")
+    assert said == "Schritt 3/20 · Stapel 1/2 · noch 4.0 s"
+    visitor.page.evaluate("switch_to_img2img()")
+    visitor.find("img2img_generate").click()
+    expect(visitor.find("html_log_img2img", ".error")).to_contain_text("Noch ist kein Bild da")
     made.services.options.set({"localization": "None"})
     visitor.page.goto(visitor.address)
     expect(visitor.find("txt2img_generate")).to_have_text(re.compile("Generate"))

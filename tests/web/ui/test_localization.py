@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import html
 import json
 import re
@@ -12,7 +14,8 @@ from typing import Any
 import gradio as gr
 
 from modules.core.paths import Paths
-from modules.web.ui import localization, page
+from modules.jobs.progress import Progress
+from modules.web.ui import localization, markup, page
 from tests.web.ui.fakes import World
 
 
@@ -32,6 +35,8 @@ OWN = Path(localization.__file__).parents[3] / "localizations"
 LANGUAGES = ("en_US", "ru_RU", "de_DE", "zh_CN", "ja_JP")
 NO_WORDS = re.compile(r"Easel \d|/home/|Change checkpoint$|[^A-Za-z]*[A-Za-z]?$")
 """The version, a path, a button that only scripts press, symbols and letters."""
+LISTED = re.compile(r'^ +(?:"[^"]+": |\["([^"]+)", )"([^"]+)"\]?,$', re.MULTILINE)
+"""Hotkeys and hints of page.js: a line each."""
 SAYS = re.compile(r'(?:easelWords|easelButton|easelField|easelDialog)\(\s*"((?:[^"\\]|\\.)+)"')
 
 
@@ -60,6 +65,7 @@ def test_every_word_of_the_page_is_in_all_five_languages(make_world: Callable[..
     built = page.build(make_world().services)
     words = {word.strip() for block in built.blocks.values() for word in words_of(block)}
     words |= {word for script in ASSETS.glob("*.js") for word in SAYS.findall(script.read_text("utf-8"))}
+    words |= {word for row in LISTED.findall((ASSETS / "page.js").read_text("utf-8")) for word in row if word}
     wanted = {word for word in words if not NO_WORDS.match(word)}
     assert len(wanted) > 600
     for language in LANGUAGES:
@@ -67,6 +73,50 @@ def test_every_word_of_the_page_is_in_all_five_languages(make_world: Callable[..
         assert sorted(wanted - told.keys()) == [], language
         assert [word for word, text in told.items() if not text.strip()] == []
         assert [word for word, text in told.items() if ("{" in word) != ("{" in text)] == []
+
+
+MESSAGES = {"note", "error", "BadRequest", "EaselError", "unknown"}
+"""What words for a reader are given to, in modules/web/ui."""
+NO_MESSAGE = {"{}", "{} ({})"}
+"""Said elsewhere, or a path."""
+
+
+def message(given: ast.expr) -> str | None:
+    """A text of the program, with {} for what is put into it."""
+    if isinstance(given, ast.Constant) and isinstance(given.value, str):
+        return given.value
+    if isinstance(given, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in given.values)
+    return None
+
+
+def messages() -> Iterator[str]:
+    """What the tabs' own handlers say."""
+    for file in Path(localization.__file__).parent.glob("*.py"):
+        for each in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(each, ast.Call) and each.args:
+                name = each.func.attr if isinstance(each.func, ast.Attribute) else getattr(each.func, "id", "")
+                said = message(each.args[0]) if name in MESSAGES else None
+                if said is not None and said not in NO_MESSAGE:
+                    yield said
+
+
+def fits(said: str, known: str) -> bool:
+    """Whether a text of a language, with its names in braces, is one for this message."""
+    pieces = [re.escape(piece) for piece in re.split(r"\{\w+\}", known)]
+    return re.fullmatch(".+?".join(pieces), said, re.DOTALL) is not None
+
+
+def test_what_is_said_after_a_click_is_in_the_languages() -> None:
+    told = json.loads((OWN / "de_DE.json").read_text("utf-8"))  # they know the same words
+    said = set(messages())
+    assert len(said) > 30
+    assert [each for each in sorted(said) if not any(fits(each, known) for known in told)] == []
+    now = Progress(job_id="a", state="running", steps=20, step=3, batches=2, batch=1, eta=4.0)
+    waiting, begun = dataclasses.replace(now, state="pending"), dataclasses.replace(now, steps=0, batches=1, eta=None)
+    for progress in (now, waiting, begun, dataclasses.replace(now, interrupted=True)):
+        for part in markup.progress_words(progress).split(" · "):
+            assert any(fits(part, known) for known in told), part
 
 
 def test_the_languages_know_the_same_words() -> None:

@@ -38,7 +38,35 @@ function randomId() {
 
 /** What the page says in the reader's language; undefined where nothing is known. */
 function getTranslation(text) {
-    return text && localization ? localization[String(text).trim()] : undefined;
+    const plain = text && localization ? String(text).trim() : "";
+    return plain ? localization[plain] || easelPhrase(plain) : undefined;
+}
+
+const easelPhrases = { of: null, rows: [] };
+const EASEL_COUNTS = ["batch", "count", "defaults", "jobs", "pictures", "place", "step"];
+
+/** Sentences with something in them ("Step 3/20"), by texts with names in braces ("Step {step}"); also several with dots between. */
+function easelPhrase(text) {
+    if (easelPhrases.of !== localization) {
+        const known = Object.entries(localization).filter(([said]) => /\{\w+\}/.test(said));
+        const pattern = (said) => said.split(/(\{\w+\})/).map((part, place) => place % 2 ? (EASEL_COUNTS.includes(part.slice(1, -1)) ? "([\\d/]+)" : "(.+?)") : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+        easelPhrases.rows = known.map(([said, told]) => ({ form: new RegExp(`^${pattern(said).join("")}$`, "s"), names: said.match(/\{\w+\}/g), told }));
+        easelPhrases.of = localization;
+    }
+    for (const { form, names, told } of text.length < 2000 ? easelPhrases.rows : []) {
+        const found = text.match(form);
+        if (found) {
+            return told.replace(/\{\w+\}/g, (name) => {
+                const put = found[names.indexOf(name) + 1] || name;
+                return localization[put] || put;
+            });
+        }
+    }
+    if (!text.includes(" · ")) {
+        return undefined;
+    }
+    const made = text.split(" · ").map((part) => getTranslation(part) || part).join(" · ");
+    return made === text ? undefined : made;
 }
 
 // ---- tabs

@@ -33,6 +33,7 @@ easelParts.cards = (holder, ask, tell) => {
     let treeShown = null;
 
     const said = easelSaid();
+    const inOrder = easelInOrder(ask);
     const search = easelMake("input", { type: "search", placeholder: easelWords("Search…"), "aria-label": easelWords("Search…"), id: `${tab}_${kind}_extra_search`, oninput: () => show() });
     const orders = { Path: "id", Name: "name", "Date Created": "created", "Date Modified": "changed" };
     const order = easelMake("select", { "aria-label": easelWords("Sort by"), id: `${tab}_${kind}_extra_sort`, onchange: () => show() });
@@ -51,7 +52,10 @@ easelParts.cards = (holder, ask, tell) => {
 
     async function load(again) {
         try {
-            const found = await ask("list", { kind, refresh: Boolean(again) });
+            const found = await inOrder("list", { kind, refresh: Boolean(again) });
+            if (!found) {
+                return;
+            }
             cards = found.cards;
             if (treeShown === null) {
                 settings = found.settings;
@@ -122,7 +126,7 @@ easelParts.cards = (holder, ask, tell) => {
             easelMake(
                 "div",
                 { class: "button-row" },
-                easelButton("Metadata", () => metadata(card), { symbol: "ⓘ", kind: "metadata-button" }),
+                easelButton("Metadata", () => metadata(card), { symbol: "ℹ️", kind: "metadata-button" }),
                 easelButton("Edit", () => edit(card), { symbol: "🛠️", kind: "edit-button" }),
             ),
         );

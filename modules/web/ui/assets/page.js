@@ -7,7 +7,7 @@
     // ---- language: A1111's format, text -> translation; the last one is kept in the browser, so that nothing flickers
 
     const KEPT = "easel-localization";
-    const ASIDE = ".prompt, .infotext, .html-log, .thumbnails, [id$=_gallery], textarea, pre, .easel-plain, #setting_localization .options";
+    const ASIDE = ".prompt, .infotext > p, .thumbnails, [id$=_gallery], textarea, pre, .easel-plain, #setting_localization .options";
     try {
         localization = window.localization || JSON.parse(window.localStorage.getItem(KEPT) || "{}");
     } catch (error) {
@@ -15,10 +15,21 @@
     }
     window.localization = localization;
 
+    const written = new WeakMap(); // text node -> what was written there: no key, even where another language has it as one
+
     function translateText(node) {
+        if (written.get(node) === node.textContent) {
+            return;
+        }
         const found = getTranslation(node.textContent);
         if (found !== undefined && found !== "" && node.textContent.trim() !== found) {
             node.textContent = node.textContent.replace(node.textContent.trim(), () => found);
+            written.set(node, node.textContent);
+        }
+        const bar = node.parentElement.closest(".progressDiv"); // its name is what it says
+        const name = bar && getTranslation(bar.getAttribute("aria-label"));
+        if (name) {
+            bar.setAttribute("aria-label", name);
         }
     }
 
@@ -73,7 +84,11 @@
             record.addedNodes.forEach(translate);
         }
     });
-    easelOnForm(() => translate(document.body));
+    easelOnForm(() => {
+        translate(document.body);
+        // where only words change, Gradio changes them in their place: bars of progress, messages
+        new MutationObserver((records) => records.forEach((record) => translate(record.target))).observe(document.body, { characterData: true, subtree: true });
+    });
 
     // ---- words under the pointer: `titles` is A1111's table, text or element id -> hint
 
@@ -101,22 +116,23 @@
         "📝": "Take the prompts of the form",
     });
 
-    function hint(root) {
-        const buttons = root.querySelectorAll ? root.querySelectorAll("button.tool:not([aria-label]), .tool button:not([aria-label])") : [];
-        for (const button of buttons) {
-            const words = titles[button.textContent.trim()];
+    function hint() {
+        for (const button of document.querySelectorAll("button.tool:not([aria-label]), .tool button:not([aria-label])")) {
+            const words = titles[button.textContent.trim()] || titles[button.id];
             if (words) {
                 button.title = easelWords(words);
                 button.setAttribute("aria-label", easelWords(words));
             }
         }
+        // this menu has no label, as in A1111
+        document.querySelectorAll("#txt2img_styles input, #img2img_styles input").forEach((box) => { box.placeholder = easelWords("Styles"); });
     }
-    onUiUpdate((records) => (records || []).forEach((record) => record.addedNodes.forEach((node) => hint(node))));
+    // not with each change: Gradio puts a button into the page first, its class and words into the button later
+    onAfterUiUpdate(hint);
+    onUiLoaded(hint);
     // Gradio names the empty place of a gallery, which needs a role to have a name
     onUiUpdate(() => document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((place) => place.setAttribute("role", "img")));
-    easelOnForm(() => hint(document));
-    // this menu has no label, as in A1111
-    easelOnForm(() => document.querySelectorAll("#txt2img_styles input, #img2img_styles input").forEach((box) => { box.placeholder = easelWords("Styles"); }));
+    easelOnForm(hint);
 
     // ---- light and dark
 
@@ -145,9 +161,23 @@
         ["?", "This list"],
     ];
 
+    const added = new Map();
+
+    /**
+     * For extensions: list hotkeys under "?", below a title of their own. rows: [keys, what they do] each, or a function that
+     * gives them, which is asked whenever the list is opened; none hides the title.
+     */
+    window.easelHotkeys = (title, rows) => added.set(title, rows);
+
     window.easelShowKeys = () => {
-        const rows = KEYS.map(([keys, words]) => easelMake("tr", {}, easelMake("th", { scope: "row" }, easelMake("kbd", {}, easelWords(keys))), easelMake("td", {}, easelWords(words))));
-        easelDialog("Keyboard", easelMake("table", { class: "easel-keys" }, easelMake("tbody", {}, rows)));
+        const row = ([keys, words]) => easelMake("tr", {}, easelMake("th", { scope: "row" }, easelMake("kbd", {}, easelWords(keys))), easelMake("td", {}, easelWords(words)));
+        const groups = Array.from(added, ([title, rows]) => [title, typeof rows === "function" ? rows() : rows]).filter(([, rows]) => rows.length);
+        easelDialog("Keyboard", easelMake(
+            "table",
+            { class: "easel-keys" },
+            easelMake("tbody", {}, KEYS.map(row)),
+            groups.map(([title, rows]) => easelMake("tbody", {}, easelMake("tr", {}, easelMake("th", { scope: "rowgroup", colspan: "2" }, easelWords(title))), rows.map(row))),
+        ));
     };
 
     const press = (name) => {

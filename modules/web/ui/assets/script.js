@@ -282,10 +282,10 @@ function easelMenu(place, entries) {
         const copier = event.target.closest(".easel-copy");
         if (copier) {
             copy(copier.dataset.copy).then(
-                () => { copier.textContent = "Copied"; },
-                () => { copier.textContent = "Not copied"; },
+                () => { copier.textContent = easelWords("Copied"); },
+                () => { copier.textContent = easelWords("Not copied"); },
             );
-            setTimeout(() => { copier.textContent = "Copy"; }, 1500);
+            setTimeout(() => { copier.textContent = easelWords("Copy"); }, 1500);
         }
         const link = event.target.closest("[data-goto]");
         if (link) {
