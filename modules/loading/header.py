@@ -16,7 +16,7 @@ from typing import Any
 
 from modules.core.errors import DamagedFile
 
-MAX_HEADER = 32 * 2**20
+MAX_HEADER = 10 * 10**6
 """Bytes. The format allows 100 MB; the largest models have half a megabyte, a LoRA with all its tags a few."""
 
 SIZES = {
@@ -61,8 +61,11 @@ def read(path: Path) -> Header:
         raise DamagedFile(f"{path.name}: {size} bytes are too few for a .safetensors file. Download it again.")
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
-        if length > MAX_HEADER or length < 2:
+        if length < 2 or size < length >= MAX_HEADER:
             raise DamagedFile(f"{path.name}: not a .safetensors file (its header would have {length} bytes).")
+        if length >= MAX_HEADER:
+            reason = f"a header of {length} bytes; less than {MAX_HEADER // 10**6} MB are read. Save less metadata."
+            raise DamagedFile(f"{path.name}: {reason}")
         text = file.read(length)
     if len(text) < length:
         raise DamagedFile(f"{path.name}: ends inside its header ({size} bytes). The download was cut short.")

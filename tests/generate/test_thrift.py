@@ -10,8 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from modules.core.device import choose
 from modules.core.errors import EaselError
+from modules.generate import run
 from modules.generate.request import Txt2Img
+from modules.generate.thrift import Thrift
 from modules.samplers.catalog import Sampler
 from modules.samplers.euler import euler
 from tests.generate.test_run import SMALL, far
@@ -49,6 +52,31 @@ def test_a_batch_that_is_too_large_is_halved_and_gives_the_same_pictures(bench: 
     thrifty = bench.images(HUNGRY)
     assert [far(*pair) <= 1 for pair in zip(plenty, thrifty, strict=True)] == [True] * 3
     assert len(result["info"]["infotexts"]) == 3
+
+
+class Ladder:
+    """A model that can work with less on its device, once."""
+
+    def __init__(self) -> None:
+        self.placement = choose(use_cpu=["all"])
+        self.residency = self
+        self.modes = ["medvram"]
+
+    def lower(self) -> str | None:
+        return self.modes.pop() if self.modes else None
+
+
+def test_a_single_picture_that_is_too_large_is_tried_with_less_on_the_device(bench: Bench) -> None:
+    thrift = Thrift(run.planned(bench.studio, Txt2Img(**SMALL), bench.options({})))
+    model: Any = Ladder()
+    error = torch.OutOfMemoryError("CUDA out of memory.")
+    batches = thrift.batches()
+    assert next(batches) == range(1)
+    thrift.again(range(1), model, error)
+    assert next(batches) == range(1)
+    assert thrift.notes == ["Memory ran out: the model works as with --medvram from now on."]
+    with pytest.raises(EaselError, match="--medvram"):
+        thrift.again(range(1), model, error)
 
 
 def test_where_nothing_helps_the_job_says_what_to_do(bench: Bench, room: list[int]) -> None:

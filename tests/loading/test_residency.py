@@ -52,6 +52,17 @@ def test_medvram_keeps_one_part_on_the_accelerator() -> None:
         }
 
 
+def test_out_of_memory_it_goes_on_with_less_on_the_accelerator() -> None:
+    residency = Residency("normal", GPU)
+    parts = parts_of(residency)
+    assert residency.lower() == residency.mode == "medvram"
+    assert {part.at for part in parts.values()} == {CPU}
+    residency.use("vae")
+    assert {name: part.at for name, part in parts.items()} == {"text": CPU, "denoiser": CPU, "vae": GPU}
+    assert Residency("lowvram", GPU).lower() is None
+    assert Residency("normal", CPU).lower() is None
+
+
 @pytest.mark.parametrize("mode", ["normal", "medvram"])
 def test_a_model_that_is_not_in_use_leaves_and_comes_back(mode: str) -> None:
     residency = Residency(mode, GPU)
