@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from modules.core.errors import BadRequest, EaselError
+from modules.core.errors import BadRequest
 from modules.plugins.installing.sources import hidden
 from modules.web.security import addresses
 from modules.web.security.exposure import LOOPBACK
@@ -26,19 +26,20 @@ SECONDS = 30
 def read(where: str, *, local: bool) -> JsonObject:
     """{"extensions": [{name, url, description, tags, added}], "tags": {tag: meaning}}. local: the caller sits here.
 
-    Raises BadRequest for an address that is not taken, EaselError for what cannot be had or understood.
+    Raises BadRequest for an address that is not taken, or where there is nothing to be had or understood.
     """
     text = where.strip()
     try:
         data = _file(text) if local and "://" not in text.replace("file://", "", 1) else _fetched(text, local=local)
         found = json.loads(data.decode("utf-8-sig"))
     except (OSError, urllib.error.URLError) as error:
-        raise EaselError(f"The list {hidden(text)} cannot be had: {getattr(error, 'reason', error)}.") from error
+        reason = getattr(error, "reason", error)
+        raise BadRequest(f"The list {hidden(text)} cannot be had: {reason}.", field="url") from error
     except ValueError as error:
-        raise EaselError(f"{hidden(text)} is no list of extensions: {error}.") from error
+        raise BadRequest(f"{hidden(text)} is no list of extensions: {error}.", field="url") from error
     listed = found.get("extensions") if isinstance(found, dict) else None
     if not isinstance(listed, list):
-        raise EaselError(f'{hidden(text)} is no list of extensions: it has no "extensions".')
+        raise BadRequest(f'{hidden(text)} is no list of extensions: it has no "extensions".', field="url")
     tags = found.get("tags")
     rows = [_row(each) for each in listed if isinstance(each, dict) and isinstance(each.get("url"), str)]
     return {"extensions": rows, "tags": tags if isinstance(tags, dict) else {}}
@@ -78,7 +79,7 @@ def _check(text: str, *, local: bool) -> None:
 def _bounded(file: IO[bytes]) -> bytes:
     data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
-        raise EaselError(f"This list is larger than {LARGEST // 2**20} MiB.")
+        raise BadRequest(f"This list is larger than {LARGEST // 2**20} MiB.", field="url")
     return data
 
 
