@@ -62,6 +62,7 @@ from modules.networks.training_desk import KIND as TRAINING
 from modules.networks.training_desk import TrainingDesk
 from modules.plugins.desk import Extensions
 from modules.plugins.house import House
+from modules.plugins.installing import trial
 from modules.plugins.installing.manager import KIND as EXTENSIONS
 from modules.plugins.installing.manager import WHEELS, Manager
 from modules.plugins.installing.packages import Packages
@@ -331,6 +332,7 @@ class App:
             packages=Packages(constraints=pinned, wheels=self.paths.data / WHEELS),
             accepts=self.guests.accepts,
             installer=functools.partial(run_installer, root=ROOT, data=self.paths.data, constraints=pinned),
+            trial_run=trial.imported,
         )
 
     def _hidden(self) -> bool:

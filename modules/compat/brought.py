@@ -21,9 +21,9 @@ def advice(error: BaseException) -> str:
         return ""
     top = error.name.split(".")[0]
     if top in REPOSITORIES:
-        return f" ({top} is A1111's own model code, which Easel does not have: this script cannot run here.)"
+        return f" (Of {top}, A1111's model code, Easel has what extensions mostly use, and not {error.name}.)"
     if top == "torchvision":
-        return " (Easel works without torchvision; one that fits the installed torch lets this script load.)"
+        return " (Easel has torchvision's transforms; for more, install one that fits the installed torch.)"
     if top in PACKAGES:
         return f" (A1111 brings this package, Easel does not: install {PACKAGES[top]} into Easel's environment.)"
     return ""

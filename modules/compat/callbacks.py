@@ -120,6 +120,7 @@ class Callbacks:
             raise
         except Exception:
             log.exception("%s: its callback on_%s failed.", each.script, kind)
+            rooms.current().failed(each.script, f"on_{kind}")
             return None
 
     def drop(self, wanted: Callable[[ScriptCallback], bool]) -> None:

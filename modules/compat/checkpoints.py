@@ -149,8 +149,7 @@ def unload_model_weights(sd_model: Any = None, info: Any = None) -> Any:
     room = rooms.current()
     with room.floor:
         room.studio.shelf.clear()
-    for name in ("_facade", "_chosen"):
-        room.__dict__.pop(name, None)
+    room.facades.clear()
     return sd_model
 
 

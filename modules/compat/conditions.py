@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modules.core.errors import EaselError
 from modules.generate.guidance import Conditioning, Program, Scheduled
 from modules.loading.prediction import Given
 from modules.loading.text import Encoding
@@ -87,6 +88,22 @@ def _encoding(cond: Any) -> Encoding:
     if isinstance(cond, dict):
         return Encoding(cond["crossattn"], cond.get("vector"))
     return Encoding(cond)
+
+
+def given(cond: Any) -> Given:
+    """What a network is told, of A1111's cond: tokens, or a dict with "c_crossattn" or "crossattn" and the like."""
+    if not isinstance(cond, dict):
+        return Given(context=cond)
+    said: Any = cond.get("c_crossattn", cond.get("crossattn"))
+    context = torch.cat(list(said), dim=1) if isinstance(said, list | tuple) else said
+    vector = cond.get("vector", cond.get("c_adm"))
+    further = cond.get("c_concat")
+    channels = torch.cat(list(further), dim=1) if isinstance(further, list | tuple) and further else None
+    if channels is not None and channels.shape[-2:] == (1, 1):
+        channels = None  # A1111's zeros for models that take no further channels
+    if vector is None or vector.shape[1] <= 6 * 256:
+        return Given(context=context, concat=channels)
+    raise EaselError("SDXL's network is asked by Easel only: its sizes cannot be told from a vector.")
 
 
 def text_rows(given: Given) -> Any:

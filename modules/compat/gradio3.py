@@ -10,6 +10,7 @@ import contextlib
 import functools
 import inspect
 import logging
+import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from gradio.blocks import Block, BlockContext
 from gradio.components.base import Component
 from gradio.context import Context
 from gradio.events import Dependency
+from pydantic import BaseModel
 
 from modules.compat import room as rooms
 from modules.compat import stubs  # noqa: F401  (before any class is made of Gradio's)
@@ -45,6 +47,7 @@ def settle() -> None:
     gr.components.IOComponent = Component
     gr.Image.__new__ = staticmethod(_image_or_sketch(gr.Image, _sketch_class()))
     gr.components.Box = gr.Box
+    _more_names()
     Block.update = classmethod(_update_of)
     Block.style = _style
     gr.inputs = types.SimpleNamespace(**{name: _old(name) for name in _OLD_NAMES})
@@ -55,6 +58,20 @@ def settle() -> None:
             setattr(events, old, type(old, (), {}))
     if not hasattr(gr.components, "FormComponent"):
         gr.components.FormComponent = __import__("gradio.components.base", fromlist=["FormComponent"]).FormComponent
+
+
+def _more_names() -> None:
+    """Gradio 3's other names of what is still there, and its module of layouts."""
+    gr.Variable, gr.Pil, gr.ImagePaint = gr.State, gr.Image, gr.Paint
+    gr.Webcam = gr.WebcamImage = functools.partial(gr.Image, sources=["webcam"])
+    for name in ("Box", "Row", "Column", "Group", "Accordion", "Tab", "TabItem", "Tabs", "Variable"):
+        setattr(gr.components, name, getattr(gr, name))
+    gr.layout = types.ModuleType("gradio.layout")
+    vars(gr.layout).update({name: getattr(gr, name) for name in ("Box", "Row", "Column", "Group", "Accordion", "Tabs")})
+    gr.layout.Tab = gr.layout.TabItem = gr.Tab
+    sys.modules.setdefault("gradio.layout", gr.layout)
+    if not hasattr(BaseModel, "__config__"):
+        type.__setattr__(BaseModel, "__config__", type("Config", (), {}))  # pydantic 1's, made a base of
 
 
 _OLD_NAMES = (
@@ -220,6 +237,18 @@ def guest() -> Iterator[None]:
         _state.guest = before
 
 
+@contextlib.contextmanager
+def kept_place() -> Iterator[None]:
+    """Where the page is being built stays the same, whatever fails inside: a `Blocks` of an extension that ends with an
+    error would leave none.
+    """
+    before = Context.block, Context.root_block
+    try:
+        yield
+    finally:
+        Context.block, Context.root_block = before
+
+
 def _classes() -> list[type]:
     found: dict[int, type] = {}
     open_: list[type] = [Component, BlockContext]
@@ -350,6 +379,8 @@ def _as_guest(kind: type, arguments: tuple[Any, ...], keywords: dict[str, Any]) 
     made = dict(keywords)
     if made.get("visible") is False:
         made["visible"] = "hidden"
+    if kind in (gr.Textbox, gr.HTML, gr.Markdown) and "value" not in made and not arguments:
+        made["value"] = ""  # Gradio 3's beginning
     if issubclass(kind, gr.Dropdown) and "value" not in made and len(arguments) < 2:
         made["value"] = None
     if issubclass(kind, gr.Dropdown | gr.Radio) and isinstance(made.get("value"), int):

@@ -35,6 +35,7 @@ class Guest:
     css: tuple[Path, ...]
     localizations: Mapping[str, Path]
     remove: Callable[[], None]
+    worked: int = 0
 
 
 class Guests:
@@ -63,6 +64,7 @@ class Guests:
             self.room.undo.append(self.room.app.additions.late_tabs.add(self._tabs))
             self.room.undo.append(self.room.app.additions.heard.add(pasting.hear(self.room)))
             self.room.undo.append(self.room.app.additions.counted.add(callbacks.counted))
+            self.room.undo.append(self.room.app.additions.training.add(self._train_tabs))
         values, _, failed = loader.arguments([folder], sys.argv[1:])
         self.room.arguments |= values
         with self.room.owning(str(folder)):
@@ -82,6 +84,7 @@ class Guests:
             javascript=tuple(made.javascript),
             css=tuple(made.css),
             localizations=made.localizations,
+            worked=made.worked,
             remove=lambda: self._remove(made),
         )
 
@@ -94,6 +97,15 @@ class Guests:
     def settings(self, folder: Path) -> Sequence[str]:
         """Keys of the settings that a folder's scripts have declared."""
         return [key for key, path in self.room.owners.items() if Path(path).is_relative_to(folder)]
+
+    def failures(self, folder: Path) -> Sequence[str]:
+        """What a folder's scripts failed at since they were loaded, each with its traceback: widgets, callbacks."""
+        return [
+            f"{Path(file).name}, {each}"
+            for file, every in list(self.room.failures.items())
+            if Path(file).is_relative_to(folder)
+            for each in every
+        ]
 
     def _remove(self, made: Loaded) -> None:
         """Callbacks, scripts and rows of a folder go; widgets stay until the next start."""
@@ -141,6 +153,12 @@ class Guests:
 
         last = made[-1]
         return [*made[:-1], dataclasses.replace(last, build=build_last)]
+
+    def _train_tabs(self) -> None:
+        """What on_ui_train_tabs makes inside the Train tab."""
+        from modules.compat import page
+
+        page.train_tabs(self.room)
 
     def started(self, asgi: FastAPI) -> None:
         """The server's application is complete: on_app_started."""

@@ -11,6 +11,25 @@ optimizers: list[Any] = []
 current_optimizer = None
 
 
+class SdOptimization:
+    """A way to work out attention, as extensions tell theirs; the highest priority comes first in the list."""
+
+    name: str = ""
+    label: str | None = None
+    cmd_opt: str | None = None
+    priority: int = 0
+
+    def title(self) -> str:
+        return self.name if self.label is None else f"{self.name} - {self.label}"
+
+    def is_available(self) -> bool:
+        return True
+
+    def apply(self) -> None: ...
+
+    def undo(self) -> None: ...
+
+
 class Embedding:
     """A textual inversion."""
 
@@ -114,4 +133,8 @@ def apply_optimizations(option: Any = None) -> str:
     return "sdp"
 
 
-def list_optimizers() -> None: ...
+def list_optimizers() -> None:
+    """Ask those of on_list_optimizers which there are. Easel's attention is torch's own, whichever is chosen."""
+    found: list[Any] = []
+    rooms.current().callbacks.call("list_optimizers", found)
+    optimizers[:] = sorted((each for each in found if each.is_available()), key=lambda each: -each.priority)

@@ -16,6 +16,7 @@ import modules
 from modules.compat import launching, loader, postprocessing, rows, scripting, texts, xyz
 from modules.compat import room as rooms
 from modules.compat.loader import Loaded
+from modules.compat.original import finder
 from modules.compat.room import Room
 from modules.core.store import write_atomically
 
@@ -38,7 +39,7 @@ def install(app: Any) -> Room:
         if before is not None:
             sys.modules["launch"] = before
 
-    room.undo.append(put_back)
+    room.undo += [put_back, finder.install(room.of_guest)]
     xyz.install(room)
     return room
 

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 @dataclasses.dataclass
 class Loaded:
     """What became of a folder. error: one line, "" where all went well; traceback: the whole of it; scripts: files that
-    were run; classes: names of Script classes; javascript, css: files for the page; localizations: name -> file; undo:
-    what takes its rows out of the program's tables.
+    were run; worked: how many of them to their end; classes: names of Script classes; javascript, css: files for the
+    page; localizations: name -> file; undo: what takes its rows out of the program's tables.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Loaded:
     error: str = ""
     traceback: str = ""
     scripts: list[Path] = dataclasses.field(default_factory=list)
+    worked: int = 0
     classes: list[str] = dataclasses.field(default_factory=list)
     javascript: list[Path] = dataclasses.field(default_factory=list)
     css: list[Path] = dataclasses.field(default_factory=list)
@@ -118,6 +119,7 @@ def load(room: Room, folder: Path) -> Loaded:
             with _at(room, folder):
                 module = _run(file)
             made.classes += _register(module, file, folder)
+            made.worked += 1
         except (Exception, SystemExit) as error:
             log.exception("%s: %s cannot be loaded.", folder.name, file.name)
             made.error = made.error or f"scripts/{file.name}: {type(error).__name__}: {error}{brought.advice(error)}"

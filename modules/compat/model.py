@@ -1,20 +1,26 @@
 """`shared.sd_model` and what hangs on it, as far as reading goes: facts of the checkpoint, its parts, its levels.
 
-Facts of the file are answered without loading it. Parts are diffusers' and transformers' own modules: code that walks
-`diffusion_model.input_blocks` finds no such name there (see docs/a1111-extensions.md).
+Facts of the file are answered without loading it. A UNet is shown under the original's names (`original.unet`); other
+parts are diffusers' and transformers' own modules.
 """
 
 from __future__ import annotations
 
-import types
+import weakref
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from modules.compat import conditions
 from modules.compat import room as rooms
+from modules.compat.clip import Clip as Clip
+from modules.compat.clip import GeneralConditioner as GeneralConditioner
+from modules.compat.original.k import DiscreteSchedule
+from modules.compat.original.unet import DiffusionWrapper, shown
 from modules.core.noise import PictureNoise
-from modules.prompts.chunks import TextPolicy, chunked, counted
+from modules.loading import ldm_names
 
 if TYPE_CHECKING:
     from modules.compat.room import Room
@@ -35,7 +41,7 @@ class SdModel:
 
         self._room = room
         self._entry = entry
-        self._loaded = loaded
+        self._loaded: Any = (lambda: None) if loaded is None else weakref.ref(loaded)  # the shelf decides how long
         self.sd_checkpoint_info = CheckpointInfo(entry)
         self.sd_model_checkpoint = self.filename = str(entry.path)
         self.extra_generation_params: dict[str, Any] = {}
@@ -44,10 +50,12 @@ class SdModel:
     @property
     def easel(self) -> Model:
         """The loaded model itself."""
-        if self._loaded is None:
+        found: Model | None = self._loaded()
+        if found is None:
             with self._room.floor:
-                self._loaded = self._room.studio.shelf.get(self._entry)
-        return self._loaded
+                found = self._room.studio.shelf.get(self._entry)
+            self._loaded = weakref.ref(found)
+        return found
 
     @property
     def sd_model_hash(self) -> str | None:
@@ -74,11 +82,19 @@ class SdModel:
         return self._family.startswith("sd3")
 
     @property
-    def model(self) -> Any:
-        key = "hybrid" if self.easel.variant == "inpainting" else "crossattn"
-        wrapped = types.SimpleNamespace(diffusion_model=self.easel.unet, conditioning_key=key)
-        wrapped.state_dict = lambda: {f"diffusion_model.{key}": each for key, each in self.state_dict().items()}
+    def model(self) -> DiffusionWrapper:
+        view = shown(self.easel.unet)
+        wrapped: DiffusionWrapper | None = self.__dict__.get("_wrapped")
+        if wrapped is None or wrapped.diffusion_model is not view:
+            key = "hybrid" if self.easel.variant == "inpainting" else "crossattn"
+            wrapped = self.__dict__["_wrapped"] = DiffusionWrapper(view, key)
         return wrapped
+
+    @property
+    def network_layer_mapping(self) -> dict[str, Any]:
+        """A layer's name as LoRA files have it -> the layer."""
+        named = ((getattr(each, "network_layer_name", None), each) for each in self.model.diffusion_model.modules())
+        return {str(name): each for name, each in named if name}
 
     @property
     def first_stage_model(self) -> Any:
@@ -86,10 +102,16 @@ class SdModel:
 
     @property
     def cond_stage_model(self) -> Any:
-        return Clip(self._room, self)
+        made: Clip | None = self.__dict__.get("_clip")
+        if made is None:
+            made = self.__dict__["_clip"] = (GeneralConditioner if self.is_sdxl else Clip)(self._room, self)
+        return made
 
     @property
     def conditioner(self) -> Any:
+        """SDXL's alone: some tell the families apart by it."""
+        if not self.is_sdxl:
+            raise AttributeError("conditioner")
         return self.cond_stage_model
 
     @property
@@ -145,14 +167,36 @@ class SdModel:
         with torch.inference_mode():
             return torch.stack([self.easel.vae.decode(each) for each in latents]) * 2 - 1
 
+    def apply_model(self, x: Tensor, t: Tensor, cond: Any) -> Tensor:
+        """What the network predicts; cond: tokens, or {"c_crossattn": [...], "c_concat": [...]} of them."""
+        said = cond if isinstance(cond, dict) else {"c_crossattn": [cond]}
+        known = {key: said[key] for key in ("c_concat", "c_crossattn", "c_adm") if key in said}
+        with torch.inference_mode():
+            return self.model(x, t, **known)
+
+    def named_children(self) -> Iterator[tuple[str, torch.nn.Module]]:
+        yield "model", self.model
+        yield "first_stage_model", self.first_stage_model
+
     def state_dict(self) -> dict[str, Tensor]:
-        return dict(self.easel.unet.state_dict())
+        """UNet and VAE under the names that a checkpoint file has."""
+        vae = self.first_stage_model.state_dict()
+        names = ldm_names.vae(vae)
+        return {
+            **{f"model.{key}": each for key, each in self.model.state_dict().items()},
+            **{f"first_stage_model.{names[key]}": each for key, each in vae.items()},
+        }
 
     def parameters(self) -> Any:
         return self.easel.unet.parameters()
 
-    def named_modules(self) -> Any:
-        return self.easel.unet.named_modules()
+    def named_modules(self) -> Iterator[tuple[str, torch.nn.Module]]:
+        for name, child in self.named_children():
+            for inner, module in child.named_modules():
+                yield f"{name}.{inner}".rstrip("."), module
+
+    def modules(self) -> Iterator[torch.nn.Module]:
+        return (module for _, module in self.named_modules())
 
     def eval(self) -> SdModel:
         return self
@@ -164,60 +208,25 @@ class SdModel:
     cpu = cuda = half = float = to
 
 
-class Clip:
-    """`cond_stage_model`: texts to what they say, and to tokens."""
+LatentDiffusion = SdModel
+"""Its name in the original code, to ask after with isinstance."""
 
-    def __init__(self, room: Room, model: SdModel) -> None:
-        self._room, self._model = room, model
 
-    @property
-    def wrapped(self) -> Any:
-        return next(iter(self._model.easel.text.towers.values()))
-
-    @property
-    def tokenizer(self) -> Any:
-        return self
-
-    def _policy(self) -> TextPolicy:
-        return TextPolicy.of(self._room.app.options.snapshot())
-
-    def __call__(self, texts: list[str]) -> Any:
-        encoder, policy = self._model.easel.text, self._policy()
-        self._model.easel.residency.use("text")
-        with torch.inference_mode():
-            made = encoder.encode_together(list(texts), policy)
-        tokens = torch.stack([each.tokens for each in made])
-        pooled = [each.pooled for each in made if each.pooled is not None]
-        return {"crossattn": tokens, "vector": torch.stack(pooled)} if pooled else tokens
-
-    encode = forward = __call__
-
-    def tokenize(self, texts: list[str]) -> list[list[int]]:
-        from modules.prompts import tokens
-
-        return [tokens.encode(text) for text in texts]
-
-    def tokenize_line(self, line: str) -> tuple[list[Any], int]:
-        """(chunks of a prompt, its number of tokens)."""
-        return chunked(line, self._policy())
-
-    def process_texts(self, texts: list[str]) -> tuple[list[Any], int]:
-        made = [self.tokenize_line(text) for text in texts]
-        return [chunks for chunks, _ in made], max((count for _, count in made), default=0)
-
-    def get_target_prompt_token_count(self, token_count: int) -> int:
-        return max(1, -(-token_count // 75)) * 75
-
-    def get_prompt_lengths(self, text: str) -> tuple[int, int]:
-        return counted(text, self._policy())
+def _facade(room: Room, entry: Any) -> SdModel:
+    """The facade of a checkpoint: the same object as long as it is asked for; the last two are kept."""
+    found = room.facades.pop(str(entry.path), None)
+    if found is None:
+        found = SdModel(room, entry)
+    room.facades[str(entry.path)] = found
+    for old in list(room.facades)[:-2]:
+        del room.facades[old]
+    return found
 
 
 def of(room: Room, model: Model) -> SdModel:
-    """The facade of a loaded model: the same object as long as it is the same model."""
-    facade: SdModel | None = getattr(room, "_facade", None)
-    if facade is None or facade._loaded is not model:
-        facade = SdModel(room, room.app.library.hashed(model.checkpoint), model)
-        room._facade = facade  # type: ignore[attr-defined]
+    """The facade of a loaded model."""
+    facade = _facade(room, room.app.library.hashed(model.checkpoint))
+    facade._loaded = weakref.ref(model)
     return facade
 
 
@@ -228,15 +237,12 @@ def now(room: Room) -> SdModel | None:
     frame = room.frame
     if frame is not None and frame.model is not None:
         return of(room, frame.model)
+    if frame is not None and frame.plan is not None:
+        return _facade(room, frame.plan.checkpoint)
     try:
-        entry = room.app.library.chosen(room.app.options.snapshot()["sd_model_checkpoint"])
+        return _facade(room, room.app.library.chosen(room.app.options.snapshot()["sd_model_checkpoint"]))
     except EaselError:
         return None
-    facade: SdModel | None = getattr(room, "_chosen", None)
-    if facade is None or facade._entry.path != entry.path:
-        facade = SdModel(room, entry)
-        room._chosen = facade  # type: ignore[attr-defined]
-    return facade
 
 
 class CfgDenoiser:
@@ -257,9 +263,42 @@ class CfgDenoiser:
     def inner_model(self) -> Any:
         return self.sampler.model_wrap
 
+    def combine_denoised(self, x_out: Tensor, conds_list: Any, uncond: Any, cond_scale: float) -> Tensor:
+        """Rows of guesses, those of the prompts first -> the guided guess (B, C, H, W). conds_list: for each picture
+        (row, weight) of its prompts. One that an extension put in its place is called instead of Easel's own.
+        """
+        negative = x_out[-len(conds_list) :]
+        made = negative.clone()
+        for picture, prompts in enumerate(conds_list):
+            for row, weight in prompts:
+                made[picture] += (x_out[row] - negative[picture]) * (weight * cond_scale)
+        return made
+
+
+class ModelWrap:
+    """`inner_model`: the model as a denoiser. Called, it is asked once more."""
+
+    def __init__(self, model: SdModel) -> None:
+        self.inner_model, self.sigmas = model, model.easel.levels.sigmas
+        self.log_sigmas = self.sigmas.log()
+
+    def __call__(self, x: Tensor, sigma: Tensor, cond: Any = None, **_: Any) -> Tensor:
+        """x (B, C, H, W), sigma (B,), cond as A1111 gives it -> guesses of the clean latent."""
+        model = self.inner_model.easel
+        with torch.inference_mode():
+            return model.predict(model.levels)(x, sigma.flatten()[0], conditions.given(cond))
+
+    forward = __call__
+
+    def sigma_to_t(self, sigma: Tensor, quantize: bool = False) -> Tensor:
+        return DiscreteSchedule(self.sigmas).sigma_to_t(sigma, quantize)
+
+    def t_to_sigma(self, t: Tensor) -> Tensor:
+        return DiscreteSchedule(self.sigmas).t_to_sigma(t)
+
 
 class Sampler:
-    """`p.sampler`: read-only."""
+    """`p.sampler`: what it is told is read; `combine_denoised` and `callback_state` may be replaced."""
 
     def __init__(self, p: Any, plan: Plan, model: SdModel) -> None:
         from modules.compat.sampling import SamplerData
@@ -271,7 +310,7 @@ class Sampler:
         self.s_churn = plan.parameters.get("s_churn", 0.0)
         self.last_latent = None
         self.stop_at = None
-        self.model_wrap = types.SimpleNamespace(inner_model=model, sigmas=model.easel.levels.sigmas)
+        self.model_wrap = ModelWrap(model)
         self.model_wrap_cfg = CfgDenoiser(self, plan)
 
     def at(self, step: int) -> None:

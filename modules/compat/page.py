@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gradio.context import Context
 from starlette.routing import Mount
 
-from modules.compat import gradio3
+from modules.compat import callbacks, gradio3
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -38,6 +38,20 @@ def tabs(room: Room) -> list[tuple[str, str, Any]]:
                     blocks, title, elem_id = made
                     found.append((str(title), str(elem_id), blocks))
     return found
+
+
+PREVIEWED = (*("prompt", "neg_prompt", "steps", "sampling", "cfg_scale", "seed", "width", "height"),)
+"""Widgets of txt2img that A1111 shows to training: ends of their element ids."""
+
+
+def train_tabs(room: Room) -> None:
+    """Call those of on_ui_train_tabs, inside the tabs of the Train tab, with txt2img's widgets."""
+    shown = [room.widgets.get(f"txt2img_{name}") for name in PREVIEWED]
+    params = callbacks.UiTrainTabParams([each for each in shown if each is not None])
+    with gradio3.speaking(room), gradio3.guest():
+        for each in room.callbacks.of("ui_train_tabs"):
+            with gradio3.kept_place():
+                room.callbacks.one("ui_train_tabs", each, params)
 
 
 @contextmanager

@@ -7,13 +7,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from modules.compat import callbacks as script_callbacks
-from modules.compat import conditions, processing, results, scripting, values, xyz
+from modules.compat import conditions, processing, results, scripting, unets, values, xyz
+from modules.compat.original.unet import shown
 from modules.compat.room import Frame, Room
 from modules.core.errors import EaselError
 from modules.generate import hires
@@ -147,10 +149,13 @@ class Pipeline:
     def networks_applied(self, event: moments.NetworksApplied) -> None:
         """Prompts have no tags any more, and nothing is encoded yet: A1111's process_batch comes here too."""
         from modules.compat import extra_nets
+        from modules.compat import model as models
 
         frame = self._frame(event.plan)
         if frame is None:
             return
+        frame.model = event.model
+        models.of(self.room, event.model).cond_stage_model.listen()
         p = frame.p
         p.prompts = event.prompts
         p.extra_network_data = extra_nets.data_of(event.tags)
@@ -182,13 +187,23 @@ class Pipeline:
         if self.room.last_model is not event.model:
             self.room.last_model = event.model
             self.room.callbacks.call("model_loaded", facade)
-        p.sampler = models.Sampler(p, event.plan, facade)
+        frame.sampler = models.Sampler(p, event.plan, facade)
+        p.sampler = self._made(event.plan.sampler.name, facade) or frame.sampler
         p.rng = models.rng(event)
+        if "list_unets" in self.room.callbacks:
+            unets.put_on(facade.model.diffusion_model)
         c, uc = conditions.shown(event.program)
         if not p.is_hr_pass:
             p.c, p.uc = c, uc
         if p.scripts and p.scripts.wants("process_before_every_sampling"):
             self._before_sampling(event, p, c, uc)
+
+    def _made(self, name: str, facade: Any) -> Any:
+        """The sampler that `sd_samplers.create_sampler` gives, which extensions put theirs around."""
+        module = sys.modules.get("modules.sd_samplers")
+        if module is None:
+            return None
+        return scripting.wrap_call(module.create_sampler, "sd_samplers", "create_sampler", name, facade)
 
     def _before_sampling(self, event: moments.Sampling, p: Any, c: Any, uc: Any) -> None:
         """What scripts do to noise and latents in place reaches the sampler."""
@@ -250,14 +265,19 @@ class Pipeline:
 
     def model_answered(self, event: moments.ModelAnswered) -> None:
         frame = self.room.frame
-        if frame is None or "cfg_denoised" not in self.room.callbacks:
+        if frame is None:
+            return
+        replaced = frame.p.sampler and "combine_denoised" in vars(frame.p.sampler.model_wrap_cfg)
+        frame.rows = None
+        if not replaced and "cfg_denoised" not in self.room.callbacks:
             return
         prompts = event.positive
         negative = prompts[: len(event.x)] if event.negative is None else event.negative
-        rows = torch.cat([prompts, negative])
+        frame.rows = rows = torch.cat([prompts, negative])
         inner = frame.p.sampler and frame.p.sampler.model_wrap
         params = script_callbacks.CFGDenoisedParams(rows, frame.step, frame.steps, inner)
         self.room.callbacks.call("cfg_denoised", params)
+        frame.rows = params.x
         event.positive = params.x[: len(prompts)]
         if event.negative is not None:
             event.negative = params.x[len(prompts) :]
@@ -266,6 +286,8 @@ class Pipeline:
         from modules.compat.model import Sampler
 
         frame = self.room.frame
+        if frame is not None and frame.rows is not None:
+            self._combine(frame, event)
         if frame is not None and frame.p.sampler and Sampler.callback_state is not _untouched():
             state: dict[str, Any] = {"i": frame.step, "x": event.x, "sigma": event.sigma, "sigma_hat": event.sigma}
             state["denoised"] = event.denoised
@@ -276,6 +298,17 @@ class Pipeline:
         params = script_callbacks.AfterCFGCallbackParams(event.denoised, frame.step, frame.steps)
         self.room.callbacks.call("cfg_after_cfg", params)
         event.denoised = params.x
+
+    def _combine(self, frame: Frame, event: moments.Guided) -> None:
+        """By an extension's `combine_denoised`, where one stands in the sampler."""
+        other = vars(frame.p.sampler.model_wrap_cfg).get("combine_denoised") if frame.p.sampler else None
+        if other is None or event.negative is None:
+            return
+        said: list[list[tuple[int, float]]] = [[] for _ in event.x]
+        for row, (owner, weight) in enumerate(zip(event.conditioning.owners, event.conditioning.weights, strict=True)):
+            said[owner].append((row, weight))
+        negative = conditions.text_rows(event.conditioning.negative)
+        event.denoised = other(frame.rows, said, negative, event.scale)
 
     def mask_blending(self, event: moments.MaskBlending) -> None:
         frame = self.room.frame
@@ -388,6 +421,8 @@ class Pipeline:
         from modules.compat import extra_nets
 
         extra_nets.deactivate(frame.p, frame.p.extra_network_data)
+        if frame.model is not None and "list_unets" in self.room.callbacks:
+            unets.take_off(shown(frame.model.unet))
         results.finish(self.room, frame, event)
         if frame.parent is None:
             self.room.thread.frame = None

@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +49,8 @@ class Frame:
     step: int = 0
     steps: int = 0
     alone: bool = False
+    rows: Any = None
+    sampler: Any = None
     processed: Any = None
 
 
@@ -78,6 +82,12 @@ class Room:
         self.txt2img: ScriptRunner = ScriptRunner(self, is_img2img=False)
         self.img2img: ScriptRunner = ScriptRunner(self, is_img2img=True)
         self.last_model: object = None
+        self.facades: dict[str, Any] = {}
+        """Path of a checkpoint -> what extensions see of it."""
+        self.unet: tuple[Any, Any] = (None, None)
+        """The chosen `SdUnetOption` and its network."""
+        self.failures: dict[str, list[str]] = {}
+        """File of an extension -> what of it failed, with the traceback; the last ten of each."""
         self.listening = False
         self.demo: Any = None
         self.widgets: dict[str, Any] = {}
@@ -100,6 +110,16 @@ class Room:
     def frame(self) -> Frame | None:
         """The job that the calling thread works on."""
         return self.thread.frame
+
+    def failed(self, file: str, what: str) -> None:
+        """Remember the error that is being handled."""
+        told = self.failures.setdefault(file, [])
+        told.append(f"{what}: {traceback.format_exc()}")
+        del told[:-10]
+
+    def of_guest(self, file: str) -> bool:
+        """Whether a file is an extension's."""
+        return any(file.startswith(f"{each.path}{os.sep}") for each in self.loaded)
 
     def runner(self, tab: str) -> ScriptRunner:
         return self.img2img if tab == "img2img" else self.txt2img

@@ -87,7 +87,12 @@ def visible_sampler_names() -> list[str]:
 
 
 def create_sampler(name: str, model: Any) -> Any:
-    """Samplers of Easel are functions; see docs/a1111-extensions.md. Raises EaselError."""
+    """What the job under way shows as its sampler, for those that put a function of theirs around this one. At any
+    other time it is refused: samplers of Easel are functions. Raises EaselError.
+    """
+    frame = rooms.current().frame
+    if frame is not None and frame.sampler is not None:
+        return frame.sampler
     raise EaselError(
         f'An extension wants to run the sampler "{name}" by itself. Here a sampler is a function of a denoiser: '
         "app.catalog.find_sampler(name)."

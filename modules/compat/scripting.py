@@ -233,6 +233,7 @@ def wrap_call(func: Any, filename: str, funcname: str, *args: Any, default: Any 
         raise
     except Exception:
         log.exception("%s: %s failed.", filename, funcname)
+        rooms.current().failed(filename, funcname)
         return default
 
 
@@ -319,10 +320,11 @@ class ScriptRunner:
             return list(self.inputs[script.args_from : script.args_to])
         from gradio.context import Context
 
-        from modules.compat import pasting
+        from modules.compat import gradio3, pasting
 
         first = Context.id
-        controls = wrap_call(script.ui, script.filename or "", "ui", self.is_img2img)
+        with gradio3.kept_place():
+            controls = wrap_call(script.ui, script.filename or "", "ui", self.is_img2img)
         script.controls = list(controls or [])
         script.args_from = len(self.inputs)
         self.inputs += script.controls

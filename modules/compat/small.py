@@ -300,7 +300,11 @@ def active() -> list[Extension]:
 
 
 def list_crossattention_optimizers() -> list[str]:
-    return ["sdp"]
+    """What "Cross attention optimization" may say: A1111's two words, and titles that extensions tell."""
+    from modules.compat import hijack
+
+    hijack.list_optimizers()
+    return ["Automatic", *(each.title() for each in hijack.optimizers), "None"]
 
 
 def list_samplers() -> Any:
@@ -314,7 +318,9 @@ def realesrgan_models_names() -> list[str]:
 
 
 def sd_unet_items() -> list[str]:
-    return ["Automatic", "None"]
+    from modules.compat import unets
+
+    return unets.sd_unet_items()
 
 
 def list_hypernetworks(path: str) -> dict[str, str]:

@@ -74,6 +74,7 @@ class Extensions:
         """All of them as they are on the disk now: newcomers too, without what is gone and not loaded."""
         with self._guard:
             self._refresh()
+            self._tell_failures()
             return self.all()
 
     def in_use(self, extension: Extension) -> bool:
@@ -104,6 +105,7 @@ class Extensions:
         """The server's application and the page are there."""
         self._page_built = True
         self._house.routes.open(asgi)
+        self._tell_failures()
 
     def close(self) -> None:
         """The program ends: everything they added is taken out, the last first."""
@@ -269,6 +271,16 @@ class Extensions:
         assert self.guests is not None
         listed = self._listed[name]
         self._listed[name] = dataclasses.replace(listed, settings=tuple(self.guests.settings(listed.folder)))
+
+    def _tell_failures(self) -> None:
+        """What code of A1111's extensions failed at after it was loaded: these stay loaded, with its traceback."""
+        for name in self._guests if self.guests is not None else ():
+            listed = self._listed[name]
+            failed = self.guests.failures(listed.folder) if self.guests is not None and listed.state == "loaded" else ()
+            if failed:
+                first = failed[-1].splitlines()
+                words = f"{first[0].partition(': ')[0]}: {first[-1]}"
+                self._listed[name] = dataclasses.replace(listed, error=words, traceback="\n".join(failed))
 
     def _at_a_restart(self, name: str) -> tuple[str, ...]:
         """What of a loaded one the built page does not take or give back."""

@@ -47,11 +47,17 @@ def bracket_factors() -> dict[int, float]:
     """What tokens with unequal brackets do to the weight of what follows, in A1111's old emphasis: id -> factor."""
     by_mark = {"(": 1.1, ")": 1 / 1.1, "[": 1 / 1.1, "]": 1.1}
     factors: dict[int, float] = {}
-    for word, ident in _vocabulary(_merges()).items():
+    for word, ident in vocabulary().items():
         net = word.count("(") - word.count(")") + word.count("]") - word.count("[")
         if net:
             factors[ident] = math.prod(by_mark[mark] for mark in word if mark in by_mark)
     return factors
+
+
+@functools.cache
+def vocabulary() -> dict[str, int]:
+    """Pieces of words as the tokenizer has them -> their ids; "</w>" ends a word."""
+    return _vocabulary(_merges())
 
 
 def _encodable(text: str) -> str:

@@ -2,7 +2,9 @@
 
 import torch
 
-__all__ = ["get_available_vram", "get_xformers_flash_attention_op", "sub_quad_attention"]
+from modules.compat.hijack import SdOptimization
+
+__all__ = ["SdOptimization", "get_available_vram", "get_xformers_flash_attention_op", "sub_quad_attention"]
 
 
 def get_available_vram():

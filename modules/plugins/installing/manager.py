@@ -85,7 +85,7 @@ class Desk:
 
 class Manager:
     """folder: the user's extensions/; accepts: which folders without extension.py are extensions; installer: runs an
-    install.py -> what it said where it failed.
+    install.py -> what it said where it failed; trial_run: see `trial.imported`.
     """
 
     def __init__(
@@ -99,9 +99,11 @@ class Manager:
         lock: Path | None = None,
         accepts: Callable[[Path], bool] = lambda folder: False,
         installer: Callable[[Path], str] = nothing,
+        trial_run: Callable[[Path], list[str]] = lambda folder: [],
     ) -> None:
         self._desk, self._flags, self._folder = desk, flags, folder
         self._packages, self._accepts, self._installer = packages, accepts, installer
+        self._trial_run = trial_run
         self._works = Works(folder)
         self._lock = Lock(lock or data / "extensions.lock.json")
         self._mirrors = data / MIRRORS
@@ -206,7 +208,7 @@ class Manager:
             with self._with_packages(plan) as changed:
                 if trial_after:
                     trial.tried(ready.folder)
-                words = self._run_installer(ready.folder) if not skip else []
+                words = [*(self._run_installer(ready.folder) if not skip else ()), *self._tried(ready.folder)]
                 back = self._works.swap(work, ready.name, ready.folder)
                 try:
                     now = {**before, ready.name: ready.entry}
@@ -401,6 +403,10 @@ class Manager:
         said = self._installer(folder)
         return [f"Its install.py failed: {said[-2000:]}"] if said else []
 
+    def _tried(self, folder: Path) -> list[str]:
+        """Run the scripts of one of A1111's beside a program of their own -> what of it fails. Raises Broken."""
+        return [] if (folder / CODE).is_file() else self._trial_run(folder)
+
     def _update(self, name: str) -> tuple[str, list[str]]:
         with self._act() as (work, before):
             entry = before[name]
@@ -419,7 +425,7 @@ class Manager:
                 if plan:
                     trial.tried(ready.folder)
                 self._carry(name, entry, ready.folder)
-                words = self._run_installer(ready.folder)
+                words = [*self._run_installer(ready.folder), *self._tried(ready.folder)]
                 self._replace(
                     work, ready, {**before, name: dataclasses.replace(ready.entry, enabled=entry.enabled)}, changed
                 )

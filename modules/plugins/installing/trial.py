@@ -1,12 +1,14 @@
 """Does an extension load? Tried in a process of its own, before it is put where the program finds it.
 
 `python -m modules.plugins.installing.trial FOLDER DATA` registers its extension.py with all tables of the program,
-or compiles the scripts of one of A1111's; it says what is wrong and ends with 1.
+or compiles the scripts of one of A1111's; it says what is wrong and ends with 1. `imported` runs these scripts too,
+once their installer has run.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +24,8 @@ from modules.plugins.api import ExtensionApi
 from modules.plugins.extension import CODE, Extension
 
 SECONDS = 180
+TRYING = "modules.trying"
+"""The program that runs one of A1111's: it stands above all that this package may import."""
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -36,25 +40,45 @@ class Broken(EaselError):
 def tried(folder: Path, *, python: str = sys.executable) -> None:
     """Raises Broken."""
     with tempfile.TemporaryDirectory(prefix="easel-trial-") as data:
-        path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
-        words = [python, "-B", "-m", __name__, str(folder), data]
-        try:
-            done = subprocess.run(
-                words,
-                cwd=data,
-                env={**os.environ, "PYTHONPATH": path},
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                stdin=subprocess.DEVNULL,
-                timeout=SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise Broken(f"It did not load within {SECONDS} seconds. Nothing was changed.") from error
+        done = _process([python, "-B", "-m", __name__, str(folder), data], data)
     if done.returncode:
         said = done.stderr.strip()
         raise Broken(f"It does not load: {_last(said, done.returncode)} Nothing was changed.", said[-8000:])
+
+
+def imported(folder: Path, *, python: str = sys.executable) -> list[str]:
+    """Run the scripts of one of A1111's, beside a program of their own -> what of it fails, in words, where not all
+    does. Raises Broken where all does, or the process ends by itself or too late.
+    """
+    with tempfile.TemporaryDirectory(prefix="easel-trial-") as data:
+        done = _process([python, "-B", "-m", TRYING, str(folder), data], data)
+        told = Path(data) / "failed.json"
+        if not told.is_file():
+            said = done.stderr.strip()
+            raise Broken(f"It ended the program: {_last(said, done.returncode)} Nothing was changed.", said[-8000:])
+        failed = json.loads(told.read_text("utf-8"))
+    if failed["all"]:
+        raise Broken(f"It does not load: {failed['error']} Nothing was changed.", failed["traceback"][-8000:])
+    return [f"A part of it does not load: {failed['error']}"] if failed["error"] else []
+
+
+def _process(words: Sequence[str], data: str) -> subprocess.CompletedProcess[str]:
+    """Raises Broken where it does not end in time."""
+    path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
+    try:
+        return subprocess.run(
+            words,
+            cwd=data,
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Broken(f"It did not load within {SECONDS} seconds. Nothing was changed.") from error
 
 
 def _last(said: str, code: int) -> str:
