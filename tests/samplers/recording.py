@@ -48,6 +48,13 @@ FUNCTIONS: Mapping[str, tuple[str, tuple[Mapping[str, float], ...]]] = {
     "DPM adaptive": ("sample_dpm_adaptive", (*ETAS[:2], {"eta": 0.4})),
 }
 """A sampler here -> its function there, and with which parameters it is asked."""
+SCHEDULES: Mapping[str, Mapping[str, float]] = {
+    "karras": {"rho": 5.0},
+    "exponential": {},
+    "polyexponential": {"rho": 2.0},
+}
+"""A scheduler here and there -> with which parameters it is asked for LEVELS levels between two others."""
+LEVELS, LOW, HIGH = 9, 0.03, 14.0
 CASES = [(name, parameters) for name, (_, each) in FUNCTIONS.items() for parameters in each]
 
 
@@ -131,6 +138,9 @@ def main() -> None:
     torch.set_default_dtype(torch.float64)
     module = original(Path(sys.argv[1]))
     found = {title(*case): answer(module, *case).flatten().tolist() for case in CASES}
+    for name, parameters in SCHEDULES.items():
+        levels_of = getattr(module, f"get_sigmas_{name}")
+        found[title(name, parameters)] = levels_of(LEVELS, LOW, HIGH, **parameters).tolist()
     lines = [f"{json.dumps(name)}: {json.dumps(numbers)}" for name, numbers in found.items()]
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 

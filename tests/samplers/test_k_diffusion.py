@@ -10,9 +10,22 @@ import pytest
 import torch
 
 from modules.core.process import TrainedLevels
-from modules.samplers.catalog import builtin
+from modules.samplers.catalog import builtin, resolve
 from modules.samplers.dpm import fast_levels
-from tests.samplers.recording import CALLS, CASES, FILE, VISITED, WORLD, Waves, begin, title
+from tests.samplers.recording import (
+    CALLS,
+    CASES,
+    FILE,
+    HIGH,
+    LEVELS,
+    LOW,
+    SCHEDULES,
+    VISITED,
+    WORLD,
+    Waves,
+    begin,
+    title,
+)
 from tests.samplers.worlds import nothing
 
 RECORDED: Mapping[str, list[float]] = json.loads(FILE.read_text(encoding="utf-8"))
@@ -30,3 +43,10 @@ def test_the_answer_is_k_diffusions(name: str, parameters: Mapping[str, float]) 
     theirs = torch.tensor(RECORDED[title(name, parameters)], dtype=torch.float64).reshape(ours.shape)
     tolerance = 1e-6 if name == "DPM fast" else 1e-9  # its levels are made in single precision
     assert torch.allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_levels_are_k_diffusions(name: str) -> None:
+    levels = builtin().find_scheduler(name).function
+    ours = resolve(levels or name)(LEVELS, sigma_min=LOW, sigma_max=HIGH, **SCHEDULES[name])
+    assert ours.tolist() == pytest.approx(RECORDED[title(name, SCHEDULES[name])], rel=1e-5)
