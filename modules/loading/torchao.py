@@ -1,4 +1,4 @@
-"""Matrices in 8 bits as torchao writes them into .safetensors files, multiplied out; the package is not wanted here.
+"""Matrices of small numbers as torchao writes them into .safetensors files, multiplied out, without the package.
 
 A matrix "a.weight" lies there as "a._weight_qdata" with "a._weight_scale", one number for every block of it, and
 perhaps "a._weight_zero_point". The file's metadata tell its kind, the sides of its blocks and its number format under
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modules.core.errors import DamagedFile
+from modules.loading import torchao_small
 from modules.loading.header import Header, TensorInfo
 
 if TYPE_CHECKING:
@@ -27,13 +28,26 @@ NUMBERS, SCALE, ZERO, BEFORE = "qdata", "scale", "zero_point", "act_pre_scale"
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Matrix:
     """One that the metadata tell of. beside: what the names of its parts begin with; blocks: their sides, None where
-    the scales' own shape says it.
+    the scales' own shape says it; facts: all that is told.
     """
 
     name: str
     kind: str
     beside: str
     blocks: tuple[int, ...] | None
+    facts: Mapping[str, Any]
+
+    @property
+    def small(self) -> bool:
+        """Whether `torchao_small` reads it."""
+        return self.kind in torchao_small.KINDS
+
+    @property
+    def obstacle(self) -> str:
+        """The name of its format where that is not read."""
+        if self.small:
+            return torchao_small.obstacle(self.kind, self.facts)
+        return "" if self.kind in READ else self.kind
 
 
 def plain(header: Header) -> Header:
@@ -44,7 +58,7 @@ def plain(header: Header) -> Header:
     matrices = _matrices(header)
     if not matrices:
         return header
-    strange = sorted({each.kind for each in matrices if each.kind not in READ})
+    strange = sorted({each.obstacle for each in matrices} - {""})
     strange += [BEFORE for each in matrices[:1] if any(name.endswith(f"_{BEFORE}") for name in header.tensors)]
     if strange:
         raise DamagedFile(
@@ -53,7 +67,7 @@ def plain(header: Header) -> Header:
         )
     parts = tuple(each.beside for each in matrices)
     kept = {name: info for name, info in header.tensors.items() if not name.startswith(parts)}
-    own = {each.name: TensorInfo("BF16", header.shape(each.beside + NUMBERS)) for each in matrices}
+    own = {each.name: TensorInfo("BF16", _shape(header, each)) for each in matrices}
     return dataclasses.replace(header, tensors=kept | own)
 
 
@@ -66,9 +80,8 @@ def multiplied_out(weights: Mapping[str, Tensor], header: Header) -> dict[str, T
     for each in _matrices(header):
         parts = {name: result.pop(name) for name in list(result) if name.startswith(each.beside)}
         try:
-            numbers, scale = parts[each.beside + NUMBERS], parts[each.beside + SCALE]
-            result[each.name] = _product(numbers, scale, parts.get(each.beside + ZERO), each.blocks)
-        except (KeyError, RuntimeError, ValueError) as error:
+            result[each.name] = _product(each, {name.removeprefix(each.beside): part for name, part in parts.items()})
+        except (KeyError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
             raise DamagedFile(f"{header.path.name}: the numbers of {each.name} cannot be read ({error}).") from error
     return result
 
@@ -82,13 +95,18 @@ def _matrices(header: Header) -> list[Matrix]:
         kind = told.get("_type", PLAIN) if isinstance(told, dict) else PLAIN
         if kind == PLAIN:
             continue
-        facts = told.get("_data") or {}
+        facts = told["_data"] if isinstance(told.get("_data"), dict) else {}
         sides = facts.get("block_size") if kind != READ[0] else None
         layer, _, own = str(name).rpartition(".")
         beside = f"{layer}._{own}_" if layer else f"_{own}_"
         blocks = tuple(int(side) for side in sides) if isinstance(sides, list) else None
-        found.append(Matrix(name=str(name), kind=str(kind), beside=beside, blocks=blocks))
+        found.append(Matrix(name=str(name), kind=str(kind), beside=beside, blocks=blocks, facts=facts))
     return found
+
+
+def _shape(header: Header, matrix: Matrix) -> tuple[int, ...]:
+    stored = header.shape(matrix.beside + NUMBERS)
+    return torchao_small.shape(matrix.kind, matrix.facts, stored) if matrix.small else stored
 
 
 def _json(text: str) -> Any:
@@ -99,14 +117,16 @@ def _json(text: str) -> Any:
         return None
 
 
-def _product(numbers: Tensor, scale: Tensor, zero: Tensor | None, blocks: Sequence[int] | None) -> Tensor:
-    """numbers (any shape) less the zero points, times the scales."""
+def _product(matrix: Matrix, parts: Mapping[str, Tensor]) -> Tensor:
+    """Numbers (any shape) less the zero points, times the scales."""
     import torch
 
-    values = numbers.float()
+    if matrix.small:
+        return torchao_small.product(matrix.kind, matrix.facts, parts).to(torch.bfloat16)
+    values, scale, zero = parts[NUMBERS].float(), parts[SCALE], parts.get(ZERO)
     if zero is not None:
-        values = values - _spread(zero, values.shape, blocks)
-    return (values * _spread(scale, values.shape, blocks)).to(torch.bfloat16)
+        values = values - _spread(zero, values.shape, matrix.blocks)
+    return (values * _spread(scale, values.shape, matrix.blocks)).to(torch.bfloat16)
 
 
 def _spread(each: Tensor, shape: Sequence[int], blocks: Sequence[int] | None) -> Tensor:

@@ -18,10 +18,11 @@ NAME = "double_blocks.0.img_attn.proj.weight"
 BESIDE = "double_blocks.0.img_attn.proj._weight_"
 
 
-def written(path: Path, kind: str, parts: dict[str, Tensor], blocks: list[int] | None = None) -> Path:
-    """A file with one such matrix and one plain tensor."""
+def written(path: Path, kind: str, parts: dict[str, Tensor], blocks: list[int] | None = None, **more: Any) -> Path:
+    """A file with one such matrix and one plain tensor; more: what else is told of the matrix."""
     facts: dict[str, Any] = {"dtype": {"_type": "torch.dtype", "_data": "bfloat16"}}
     facts |= {"block_size": blocks} if blocks else {}
+    facts |= more
     told = {
         NAME: json.dumps({"_type": kind, "_data": facts, "_tensor_data_names": list(parts)}),
         "txt_in.bias": json.dumps({"_type": "Tensor"}),
@@ -60,13 +61,82 @@ def test_float8_says_its_blocks_by_the_shape_of_its_scales(scale: Tensor, tmp_pa
     assert torch.equal(opening.tensors(path)[NAME], (numbers.float() * wide).bfloat16())
 
 
-@pytest.mark.parametrize("kind", ["Int4TilePackedTo4dTensor", "MXTensor"])
-def test_other_kinds_are_refused_by_name_with_a_way_out(kind: str, tmp_path: Path) -> None:
+def packed(codes: Tensor) -> Tensor:
+    """Two numbers of 4 bits in a byte, the earlier one below."""
+    return ((codes[:, 0::2] & 15) | (codes[:, 1::2] & 15) << 4).to(torch.uint8)
+
+
+def test_integers_in_four_bits(tmp_path: Path) -> None:
+    numbers = torch.arange(-8, 8).repeat(4).reshape(4, 16)
+    scale, offset = torch.rand(2, 4).bfloat16(), torch.rand(2, 4).bfloat16()
+    parts = {"qdata": packed(numbers).view(torch.int8), "scale": scale, "zero_point": offset}
+    path = written(tmp_path / "int4.safetensors", "Int4Tensor", parts, [1, 8], shape=[4, 16])
+    wide, plus = (each.float().t().repeat_interleave(8, 1) for each in (scale, offset))
+    assert opening.header(path).shape(NAME) == (4, 16)
+    assert torch.equal(opening.tensors(path)[NAME], (numbers * wide + plus).bfloat16())
+
+
+FOUR_BITS = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+
+
+def in_blocks(scale: Tensor) -> Tensor:
+    """NVIDIA's order: 128 rows by 4 groups at a time, rows 32 apart beside each other."""
+    rows, groups = scale.shape
+    across = -(-groups // 4)
+    flat = torch.zeros(-(-rows // 128) * across * 512).to(scale.dtype)
+    row, group = torch.meshgrid(torch.arange(rows), torch.arange(groups), indexing="ij")
+    block = row // 128 * across + group // 4
+    flat[block * 512 + row % 32 * 16 + row % 128 // 32 * 4 + group % 4] = scale
+    return flat.reshape(-1, 32)
+
+
+@pytest.mark.parametrize("swizzled", [False, True])
+@pytest.mark.parametrize("whole", [None, 0.25])
+def test_nvidias_four_bits(whole: float | None, swizzled: bool, tmp_path: Path) -> None:
+    codes = torch.randint(0, 16, (130, 80))
+    scale = torch.randint(1, 9, (130, 5)).float().to(torch.float8_e4m3fn)
+    parts = {"qdata": packed(codes), "scale": in_blocks(scale) if swizzled else scale}
+    parts |= {} if whole is None else {"per_tensor_scale": torch.tensor(whole)}
+    path = written(tmp_path / "nv.safetensors", "NVFP4Tensor", parts, block_size=16, is_swizzled_scales=swizzled)
+    values = FOUR_BITS[codes % 8] * torch.where(codes > 7, -1, 1)
+    expected = values * scale.float().repeat_interleave(16, 1) * (whole or 1)
+    assert opening.header(path).shape(NAME) == (130, 80)
+    assert torch.equal(opening.tensors(path)[NAME], expected.bfloat16())
+
+
+@pytest.mark.parametrize("format", ["float8_e4m3fn", "float8_e5m2", "float4_e2m1fn_x2"])
+def test_microscaled_numbers(format: str, tmp_path: Path) -> None:
+    four = format.startswith("float4")
+    codes = torch.arange(128).reshape(2, 64) % 8
+    numbers = packed(codes) if four else codes.float().to(getattr(torch, format))
+    powers = torch.tensor([[1, -2], [0, 3]])
+    scale = (powers + 127).to(torch.uint8).view(torch.float8_e8m0fnu)
+    told = {"elem_dtype": {"_type": "torch.dtype", "_data": format}, "block_size": 32}
+    path = written(tmp_path / "mx.safetensors", "MXTensor", {"qdata": numbers, "scale": scale}, **told)
+    values = FOUR_BITS[codes] if four else codes.float()
+    expected = values * 2.0 ** powers.repeat_interleave(32, 1)
+    assert opening.header(path).shape(NAME) == (2, 64)
+    assert torch.equal(opening.tensors(path)[NAME], expected.bfloat16())
+
+
+@pytest.mark.parametrize(
+    ("kind", "format"), [("Int4TilePackedTo4dTensor", ""), ("Int4PlainInt32Tensor", ""), ("MXTensor", "fp6_e2m3")]
+)
+def test_other_kinds_are_refused_by_name_with_a_way_out(kind: str, format: str, tmp_path: Path) -> None:
     parts = {"qdata": torch.zeros(2, 2, dtype=torch.int8), "scale": torch.ones(2)}
-    path = written(tmp_path / "packed.safetensors", kind, parts)
+    path = written(tmp_path / "packed.safetensors", kind, parts, elem_dtype=format)
+    name = f"{kind} of {format}" if format else kind
     for read in (opening.header, opening.tensors):
-        with pytest.raises(DamagedFile, match=rf"packed.safetensors.*torchao's {kind}, which.*bfloat16"):
+        with pytest.raises(DamagedFile, match=rf"packed.safetensors.*torchao's {name}, which.*bfloat16"):
             read(path)
+
+
+@pytest.mark.parametrize("told", [{}, {"block_size": 0}, {"block_size": 64}, {"block_size": [1, 16]}])
+def test_small_numbers_that_do_not_fit_are_told(told: dict[str, Any], tmp_path: Path) -> None:
+    parts = {"qdata": torch.zeros(2, 16, dtype=torch.uint8), "scale": torch.ones(2, 2)}
+    path = written(tmp_path / "odd.safetensors", "NVFP4Tensor", parts, **told)
+    with pytest.raises(DamagedFile, match=r"odd\.safetensors: the numbers of .* cannot be read"):
+        opening.tensors(path)
 
 
 def test_numbers_that_wait_for_another_part_of_the_model_are_refused(tmp_path: Path) -> None:
