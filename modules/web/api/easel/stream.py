@@ -115,6 +115,7 @@ async def follow(
         for each in news:
             spoken = clock()
             yield each
+            await asyncio.sleep(0)  # of a thousand at once, who has hung up is sent no more
         if ended:
             return
         if clock() - spoken >= QUIET_SECONDS:

@@ -108,3 +108,29 @@ def test_a_quiet_line_is_kept_open(world: World) -> None:
 
     assert asyncio.run(first()).name == ""
     assert now[0] >= stream.QUIET_SECONDS
+
+
+def test_between_many_events_others_have_their_turn(world: World, client: TestClient) -> None:
+    """So that a client that has hung up is noticed before all are written."""
+    for _ in range(5):
+        world.queue.wait(submit(client), 10)
+
+    async def turns() -> list[int]:
+        others, seen = 0, list[int]()
+
+        async def other() -> None:
+            nonlocal others
+            while True:
+                others += 1
+                await asyncio.sleep(0)
+
+        running = asyncio.ensure_future(other())
+        async for _told in stream.follow(world.services, Wish(after=0)):
+            seen.append(others)
+            if len(seen) == 15:
+                break
+        running.cancel()
+        return seen
+
+    seen = asyncio.run(turns())
+    assert seen == sorted(set(seen)), "each event after a turn of the other"
