@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import inspect
 import logging
 import sys
@@ -50,6 +51,7 @@ def settle() -> None:
     _more_names()
     Block.update = classmethod(_update_of)
     Block.style = _style
+    Block.get_component_class_id = classmethod(_class_id(Block.get_component_class_id.__func__))
     gr.inputs = types.SimpleNamespace(**{name: _old(name) for name in _OLD_NAMES})
     gr.outputs = types.SimpleNamespace(**{name: _old(name) for name in _OLD_NAMES})
     events = __import__("gradio.events", fromlist=["Events"])
@@ -104,6 +106,17 @@ def _update_of(cls: type, *arguments: Any, **keywords: Any) -> Any:
     names = ("choices", "value") if cls.__name__ in ("Dropdown", "Radio", "CheckboxGroup") else ("value",)
     keywords = {**dict(zip(names, arguments, strict=False)), **keywords}
     return gr.update(**{key: value for key, value in keywords.items() if key not in _DROPPED})
+
+
+def _class_id(before: Callable[[type], str]) -> Callable[[type], str]:
+    def named(cls: type) -> str:
+        """Gradio asks for the class's file, which one of a script that is not among sys.modules does not tell."""
+        try:
+            return before(cls)
+        except TypeError:
+            return hashlib.sha256(f"{cls.__module__}.{cls.__qualname__}".encode()).hexdigest()
+
+    return named
 
 
 def _style(self: Any, **keywords: Any) -> Any:

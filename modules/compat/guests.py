@@ -61,6 +61,7 @@ class Guests:
         """Run a folder's scripts. Never raises for what they do."""
         if not self.room.loaded:
             install.settle(self.room)
+            self.room.undo.append(self.room.app.additions.folders.add(self.room.app.paths.root / "tmp"))
             self.room.undo.append(self.room.app.additions.late_tabs.add(self._tabs))
             self.room.undo.append(self.room.app.additions.heard.add(pasting.hear(self.room)))
             self.room.undo.append(self.room.app.additions.counted.add(callbacks.counted))
@@ -72,6 +73,7 @@ class Guests:
         if failed:
             made.error = made.error or "preload.py failed"
             made.traceback = failed[folder.name] + made.traceback
+        made.undo.append(self.room.app.additions.folders.add(folder))
         for file in (*made.javascript, *made.css):
             made.undo.append(self.room.app.additions.files.add(PageFile(path=file, owner=made.name)))
         if self._done:  # the program runs already: join the newcomer alone

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import urllib.parse
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from gradio.context import Context
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount
 
 from modules.compat import callbacks, gradio3
@@ -65,11 +68,23 @@ def _apart() -> Iterator[None]:
         Context.block, Context.root_block = outer
 
 
+def _file(room: Room) -> Callable[[Request, str], Response]:
+    """Gradio 3's address of files, on to Gradio's own, which knows what may be read; relative to the program's root."""
+
+    def file(request: Request, path: str) -> Response:
+        whole = urllib.parse.quote((room.app.paths.root / path).as_posix())
+        asked = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/gradio_api/file={whole}{asked}")
+
+    return file
+
+
 def started(room: Room, asgi: FastAPI) -> None:
     """The page is served: callbacks of on_app_started add their routes, which come before the page's own."""
     routes = asgi.router.routes
     last = [route for route in routes if isinstance(route, Mount) and route.path in ("", "/")]
     served = (getattr(route.app, "get_blocks", None) for route in last)
     room.demo = next((blocks() for blocks in served if blocks is not None), None)
+    asgi.add_api_route("/file={path:path}", _file(room), methods=["GET", "HEAD"], include_in_schema=False)
     room.callbacks.call("app_started", room.demo, asgi)
     routes[:] = [*(route for route in routes if route not in last), *last]

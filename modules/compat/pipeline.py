@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from modules.compat import callbacks as script_callbacks
-from modules.compat import conditions, processing, results, scripting, unets, values, xyz
+from modules.compat import conditions, processing, prompting, results, scripting, unets, values, xyz
 from modules.compat.original.unet import shown
 from modules.compat.room import Frame, Room
 from modules.core.errors import EaselError
@@ -25,6 +25,7 @@ from modules.settings.options import Snapshot
 
 if TYPE_CHECKING:
     from modules.generate import moments
+    from modules.generate.guidance import Program
     from modules.generate.request import Generation
 
 log = logging.getLogger(__name__)
@@ -172,8 +173,26 @@ class Pipeline:
 
     def batch_ready(self, event: moments.BatchReady) -> None:
         frame = self._frame(event.plan)
-        if frame is not None and not frame.p.is_hr_pass:
+        if frame is None:
+            return
+        if prompting.replaced() and frame.model is not None:
+            event.program = self._read_anew(frame, event)
+        if not frame.p.is_hr_pass:
             frame.p.c, frame.p.uc = conditions.shown(event.program)
+
+    def _read_anew(self, frame: Frame, event: moments.BatchReady) -> Program:
+        """The batch's prompts as an extension's functions in `prompt_parser` read them."""
+        from modules.compat import model as models
+
+        p, facade = frame.p, models.of(self.room, frame.model)  # type: ignore[arg-type]
+        steps = event.plan.steps[1] if p.is_hr_pass else event.plan.steps[0]
+        old = bool(event.plan.options["use_old_scheduling"])
+        size = {"width": p.width, "height": p.height}
+        wanted = prompting.SdConditioning(p.prompts, **size)
+        unwanted = prompting.SdConditioning(p.negative_prompts, is_negative_prompt=True, **size)
+        uc = prompting.get_learned_conditioning(facade, unwanted, steps, None, old)
+        c = prompting.get_multicond_learned_conditioning(facade, wanted, steps, None, old)
+        return conditions.taken(event.program, c, uc)
 
     def sampling(self, event: moments.Sampling) -> None:
         frame = self._frame(event.plan)

@@ -112,6 +112,20 @@ def get_multicond_learned_conditioning(
     return MulticondLearnedConditioning((len(prompts),), batch)
 
 
+_WORKED = {
+    each.__name__: each
+    for each in (
+        *(get_learned_conditioning, get_learned_conditioning_prompt_schedules, get_multicond_prompt_list),
+        *(get_multicond_learned_conditioning, parse_prompt_attention),
+    )
+}
+
+
+def replaced() -> bool:
+    """Whether an extension has put a function of its own in the place of one that turns prompts into conditioning."""
+    return any(globals()[name] is not each for name, each in _WORKED.items())
+
+
 def _at(schedule: list[Any], step: int) -> Any:
     return next((each.cond for each in schedule if step <= each.end_at_step), schedule[0].cond)
 

@@ -74,7 +74,7 @@ class Additions:
     """All of them. late_tabs: asked for further tabs when all others are built; heard: told of every infotext that is
     pasted into the page, and may change what was parsed of it; counted: asked what is counted of a prompt, with the
     chosen styles and whether it is the negative one, before the token counter is shown; training: called inside the
-    tabs of the Train tab, to make further ones.
+    tabs of the Train tab, to make further ones; folders: what lies below is served as /file=PATH, as their scripts ask.
     """
 
     tabs: Shelf[PageTab] = dataclasses.field(default_factory=Shelf)
@@ -84,4 +84,5 @@ class Additions:
     labels: Shelf[Label] = dataclasses.field(default_factory=Shelf)
     heard: Shelf[Callable[[str, dict[str, Any]], None]] = dataclasses.field(default_factory=Shelf)
     counted: Shelf[Callable[[str, Sequence[str], bool], str]] = dataclasses.field(default_factory=Shelf)
+    folders: Shelf[Path] = dataclasses.field(default_factory=Shelf)
     training: Shelf[Callable[[], object]] = dataclasses.field(default_factory=Shelf)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
 from modules.compat import scripting
 from modules.compat.original import finder
@@ -34,6 +36,19 @@ def test_what_hangs_on_the_model_is_heard_and_then_gone(program: Program, what: 
     plain = made(program, "")
     assert np.abs(made(program, what) - plain).max() > 2
     assert np.array_equal(made(program, ""), plain)
+
+
+def test_prompts_are_read_as_an_extension_reads_them(program: Program) -> None:
+    assert np.array_equal(made(program, "reading"), made(program, "", prompt="a red dog"))
+
+
+def test_files_of_an_extension_are_served_to_its_scripts_and_no_others(program: Program, tmp_path: Path) -> None:
+    client = TestClient(program.app.asgi)
+    own = program.app.paths.extensions / "inside" / "scripts" / "inside.py"
+    assert client.get(f"/file={own}").status_code == 200
+    (tmp_path / "other.txt").write_text("secret")
+    assert client.get(f"/file={tmp_path / 'other.txt'}").status_code in (403, 404)
+    assert client.get(f"/file={program.app.paths.config}").status_code in (403, 404)
 
 
 def test_a_network_of_an_extension_answers_while_the_setting_chooses_it(program: Program) -> None:

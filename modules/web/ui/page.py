@@ -192,7 +192,7 @@ def root_path(services: Services) -> str:
 
 def mount(app: FastAPI, services: Services) -> FastAPI:
     """Serve the page at "/" of an application whose other routes are registered already -> the application."""
-    served = (*services.allowed_folders, media_of(services).cache)
+    served = (*services.allowed_folders, media_of(services).cache, *services.additions.folders.all())
     page_fetching.guard(lambda: services.fetching)
     page_files.guard(lambda: served)
     return gr.mount_gradio_app(

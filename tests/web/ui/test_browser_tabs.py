@@ -177,7 +177,7 @@ GLOBALS = (
     *("randomId", "requestProgress", "switch_to_img2img", "switch_to_img2img_tab", "switch_to_txt2img"),
     *("getTranslation", "onUiTabChange", "showSubmitButtons", "appendContextMenuOption", "attachGalleryListeners"),
     *("dimensionChange", "get_tab_index", "onAfterUiUpdate", "rememberGallerySelection", "selectCheckpoint"),
-    *("selected_gallery_index", "submit", "submit_img2img", "switch_to_inpaint", "switch_to_extras"),
+    *("selected_gallery_index", "submit", "submit_img2img", "switch_to_inpaint", "switch_to_extras", "modalSaveImage"),
 )
 """Functions that counted extensions of A1111's call; of values there are `opts`, `titles`, `activePromptTextarea`."""
 
@@ -187,7 +187,8 @@ def test_what_extensions_of_a1111_call_answers(opened: Opened) -> None:
     visitor = visit()
     kinds = ", ".join(f"{name}: typeof {name}" for name in GLOBALS)
     assert set(visitor.page.evaluate(f"({{{kinds}}})").values()) == {"function"}
-    assert visitor.page.evaluate("[typeof titles, typeof activePromptTextarea]") == ["object", "object"]
+    values = "[typeof titles, typeof activePromptTextarea, typeof ignore_ids_for_localization]"
+    assert visitor.page.evaluate(values) == ["object"] * 3
     visitor.page.evaluate("window.heard = 0; onOptionsChanged(() => { window.heard += 1; })")
     visitor.page.evaluate("selectCheckpoint('sub/other.safetensors [0123456789]')")
     visitor.page.wait_for_function("window.heard > 0 && opts.sd_model_checkpoint.startsWith('sub/other')")

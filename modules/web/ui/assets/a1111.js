@@ -129,7 +129,22 @@ function get_img2img_tab_index(...given) {
     return given;
 }
 
+/** Id of an element -> the tag below it whose texts are left as they are in every language; extensions add theirs. */
+var ignore_ids_for_localization = {};
+
 // ---- what is in the gallery
+
+/** Save the picture that is shown, as the button below the gallery does. */
+function modalSaveImage(event) {
+    const tab = get_uiCurrentTabContent();
+    const button = tab && tab.querySelector("[id^=save_]");
+    if (button) {
+        button.click();
+    }
+    if (event) {
+        event.preventDefault();
+    }
+}
 
 function all_gallery_buttons() {
     const buttons = gradioApp().querySelectorAll('[style="display: block;"].tabitem div[id$=_gallery] .thumbnail-item.thumbnail-small, div[id$=_gallery] .thumbnails > .thumbnail-item');

@@ -17,8 +17,10 @@
 
     const written = new WeakMap(); // text node -> what was written there: no key, even where another language has it as one
 
+    const leftAlone = (element) => Object.entries(ignore_ids_for_localization).some(([id, tag]) => element.tagName === tag && element.closest(`#${CSS.escape(id)}`));
+
     function translateText(node) {
-        if (written.get(node) === node.textContent) {
+        if (written.get(node) === node.textContent || leftAlone(node.parentElement)) {
             return;
         }
         const found = getTranslation(node.textContent);

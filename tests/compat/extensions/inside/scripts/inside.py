@@ -9,10 +9,17 @@ import torchvision.transforms.functional as pictures
 from ldm.models.diffusion.ddpm import LatentDiffusion
 from open_clip.tokenizer import _tokenizer
 
-from modules import script_callbacks, scripts, sd_hijack_optimizations, sd_unet
+from modules import prompt_parser, script_callbacks, scripts, sd_hijack_optimizations, sd_unet
 
 RESIZED = pictures.resize(torch.zeros(3, 8, 4), [4, 2]).shape
 SEEN = []
+
+
+class Own(gr.Button):
+    """Its file is not to be found: the script is not among sys.modules."""
+
+    def get_block_name(self):
+        return "button"
 
 
 class Script(scripts.Script):
@@ -23,6 +30,7 @@ class Script(scripts.Script):
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img):
+        Own("Mine", elem_id=self.elem_id("own"))
         return [gr.Textbox(label="What", elem_id=self.elem_id("what"))]
 
     def process(self, p, what):
@@ -35,6 +43,12 @@ class Script(scripts.Script):
             for name, module in p.sd_model.model.diffusion_model.named_modules():
                 if name.endswith("attn2") and isinstance(module, ldm.modules.attention.CrossAttention):
                     module.forward = lambda x, context=None, mask=None: torch.zeros_like(x)
+        if what == "reading":
+            plain = prompt_parser.get_multicond_prompt_list
+            prompt_parser.get_multicond_prompt_list = lambda prompts: plain(
+                [each.replace("cat", "dog") for each in prompts]
+            )
+            self.plain = plain
         if what == "asked":
             assert isinstance(p.sd_model, LatentDiffusion)
             SEEN.append([each.name for each in networks.loaded_networks])
@@ -48,6 +62,8 @@ class Script(scripts.Script):
     def postprocess(self, p, processed, what):
         for handle in self.handles:
             handle.remove()
+        if what == "reading":
+            prompt_parser.get_multicond_prompt_list = self.plain
         if what == "attention":
             for _, module in p.sd_model.model.diffusion_model.named_modules():
                 module.__dict__.pop("forward", None)
