@@ -403,12 +403,12 @@ class Queue:
                 self._live = {id: other for id, other in self._live.items() if id not in {job.id for job in jobs}}
             return
         except BaseException as error:
+            name = type(error).__name__
+            for job in jobs:  # first: who asks for one of them from now on is told of its end, not that Easel stops
+                self._end(job, Outcome(state="failed", error=f"Easel was stopped by {name}.", error_type=name))
             with self._changing:
                 self._stopped, self._dead = True, error
                 self._changing.notify_all()
-            name = type(error).__name__
-            for job in jobs:
-                self._end(job, Outcome(state="failed", error=f"Easel was stopped by {name}.", error_type=name))
             self._waiters.tell_all()
             log.critical("Job %s ended its worker by %s; no job runs until Easel is restarted.", jobs[0].id, name)
             raise
