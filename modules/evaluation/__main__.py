@@ -103,10 +103,8 @@ def _adherence(told: argparse.Namespace) -> None:
     asked = adherence.questions(told.count, seed=told.seed)
     wanted = sampling.Asked(texts=[each.prompt for each in asked], steps=told.steps, scale=told.scale, seed=told.seed)
     made, real = sampling.sample(parts, wanted), adherence.painted(asked, parts.size)
-    columns = {
-        "generated": adherence.shares(asked, reader.read(made)),
-        "painted": adherence.shares(asked, reader.read(real)),
-    }
+    shown = {"generated": made, "through VAE": _through(parts, real), "painted": real}
+    columns = {name: adherence.shares(asked, reader.read(each)) for name, each in shown.items()}
     print(table(columns))
     features = [extractors.in_batches(reader.features, each) for each in (made, real)]
     away = measures.frechet(*features)
@@ -115,6 +113,12 @@ def _adherence(told: argparse.Namespace) -> None:
         grid(made[:64], columns=8).save(told.sheet)
     if told.json:
         told.json.write_text(json.dumps(columns | {"frechet": away}, indent=1) + "\n", encoding="utf-8")
+
+
+def _through(parts: sampling.Parts, pictures: Tensor) -> Tensor:
+    """What is left of pictures after the model's VAE encoded and decoded them: its UNet can reach no more."""
+    latents = autoencoder.encode(parts.vae, pictures, parts.device) * models.SCALE
+    return torch.cat([sampling.decode(parts.vae, each.to(parts.device)).cpu() for each in latents.split(32)])
 
 
 def _sketch(told: argparse.Namespace) -> None:

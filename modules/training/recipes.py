@@ -94,7 +94,7 @@ class Recipe:
     edges: float = 1.0
     anchor: float = 0.3
     eyes: str = ""
-    sight: float = 0.3
+    sight: float = 1.5
 
 
 RECIPES: dict[str, Recipe] = {
@@ -109,7 +109,7 @@ RECIPES: dict[str, Recipe] = {
             text=TextSize(width=128, layers=4),
             unet=UnetSize(channels=(64, 128, 192), attention=(False, True, True), blocks=1),
             vae_stage=Stage(steps=3400, batch=4, rate=7e-4, warmup=100, floor=0.02, ema=0.995, decay=0.0),
-            polish_stage=Stage(steps=3000, batch=8, rate=5e-4, warmup=50, floor=0.02, ema=0.995, decay=0.0),
+            polish_stage=Stage(steps=4000, batch=4, rate=6e-4, warmup=50, floor=0.02, ema=0.995, decay=0.0),
             text_stage=Stage(steps=1200, batch=64, rate=1e-3, ema=0.99),
             unet_stage=Stage(steps=10000, batch=32, rate=8e-4, warmup=200, floor=0.02, ema=0.998),
         ),

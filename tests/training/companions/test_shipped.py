@@ -46,9 +46,9 @@ def off_the_line(pictures: torch.Tensor) -> float:
     return float((away - (away @ along).unsqueeze(1) * along).norm(dim=1).mean())
 
 
-def test_the_hypernetwork_lets_dusk_fall(equipped: Bench) -> None:
+def test_the_hypernetwork_lets_night_fall(equipped: Bench) -> None:
     plain, dark = (drawn(equipped, f"a green tree on a meadow{each}") for each in ("", " <hypernet:easel-night:1>"))
-    assert dark.float().mean() < 0.85 * plain.float().mean()
+    assert dark.float().mean() < 0.75 * plain.float().mean()
 
 
 def test_the_embedding_is_a_word_for_a_turquoise_crown(equipped: Bench, reader: readers.Reader) -> None:
@@ -64,4 +64,4 @@ def test_the_preview_decoder_sees_nearly_what_the_vae_sees(equipped: Bench) -> N
     prompt = "a yellow sun over the sea at sunset"
     full, quick = (drawn(equipped, prompt, sd_vae_decode_method=method) for method in ("Full", "TAESD"))
     away = (full.float() - quick.float()).square().mean().sqrt()
-    assert 0 < away < 24, f"{float(away):.1f} of 255"
+    assert 0 < away < 16, f"{float(away):.1f} of 255"
