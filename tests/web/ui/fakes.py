@@ -137,7 +137,7 @@ class Painter:
 
     def steps(self, request: dict[str, Any], control: Control) -> None:
         for step in range(request["steps"]):
-            while not self.gate.wait(0.3) and not control.skipped:
+            while not self.gate.wait(1.0) and not control.skipped:
                 self.show(step, control)
             if control.interrupted or control.skipped:
                 return

@@ -189,6 +189,11 @@ def test_what_extensions_of_a1111_call_answers(opened: Opened) -> None:
     assert set(visitor.page.evaluate(f"({{{kinds}}})").values()) == {"function"}
     values = "[typeof titles, typeof activePromptTextarea, typeof ignore_ids_for_localization]"
     assert visitor.page.evaluate(values) == ["object"] * 3
+    for field in ("#txt2img_prompt > label > textarea", "#img2img_neg_prompt >label> textarea"):
+        assert visitor.page.evaluate(
+            f"document.querySelector('{field}') === gradioApp().querySelectorAll('{field}')[0]"
+        )
+        assert visitor.page.evaluate(f"gradioApp().querySelector('{field}') !== null")
     visitor.page.evaluate("window.heard = 0; onOptionsChanged(() => { window.heard += 1; })")
     visitor.page.evaluate("selectCheckpoint('sub/other.safetensors [0123456789]')")
     visitor.page.wait_for_function("window.heard > 0 && opts.sd_model_checkpoint.startsWith('sub/other')")
