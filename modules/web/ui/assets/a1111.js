@@ -129,6 +129,23 @@ function get_img2img_tab_index(...given) {
     return given;
 }
 
+// Gradio 3's fields stood right below their labels, and scripts look for "#txt2img_prompt > label > textarea": where nothing
+// is found so, what the label holds is.
+{
+    const FIELD = /label\s*>\s*(?=textarea|input)/g;
+    for (const kind of [Document, Element]) {
+        for (const name of ["querySelector", "querySelectorAll"]) {
+            const plain = kind.prototype[name];
+            kind.prototype[name] = function (selector) {
+                const found = plain.call(this, selector);
+                const none = found === null || (found instanceof NodeList && found.length === 0);
+                const wider = none ? String(selector).replace(FIELD, "label ") : selector;
+                return wider === selector ? found : plain.call(this, wider);
+            };
+        }
+    }
+}
+
 /** Id of an element -> the tag below it whose texts are left as they are in every language; extensions add theirs. */
 var ignore_ids_for_localization = {};
 
