@@ -88,21 +88,22 @@ def make(studio: Studio, parts: Sequence[Part]) -> list[Finish] | None:
     control.batch(0)
     begun = time.perf_counter()
     with torch.inference_mode():
-        works, programs = zip(*(_told(studio, model, work) for work in works), strict=True)
+        told = [_told(studio, model, work) for work in works]
+        works, programs = [work for work, _ in told], [program for _, program in told]
         if len({_lengths(program) for program in programs}) > 1 or not all(map(_plain, programs)):
             return None
         whole, everybody = _whole(works), range(sum(work.count for work in works))
         whole, start = img2img.begun(studio, model, whole, _keep_nothing)
         with recall.of_batch(studio.unfinished, whole, everybody) as record:
             record.open(lambda: recall.facts(_with_networks(whole, works), model))
-            own = dataclasses.replace(studio, record=record)
-            sample = sampling.sample(own, model, whole, everybody, _joined(programs), control, start.begin)
-            pictures = run.decoded(own, sample.model, whole, 0, sample.latents)
+            recorded = dataclasses.replace(studio, record=record)
+            sample = sampling.sample(recorded, model, whole, everybody, _joined(programs), control, start.begin)
+            pictures = run.decoded(recorded, sample.model, whole, 0, sample.latents)
     share = (time.perf_counter() - begun) / len(parts)
     finishes, first = list[Finish](), 0
     for part, work in zip(parts, works, strict=True):
-        told = dataclasses.replace(sample, extra={**work.extra, **sample.extra})
-        finish = _finish(studio, model, part, work, pictures[first : first + work.count], told)
+        own = dataclasses.replace(sample, extra={**work.extra, **sample.extra})
+        finish = _finish(studio, model, part, work, pictures[first : first + work.count], own)
         finishes.append(functools.partial(_timed, finish, share))
         first += work.count
     return finishes
