@@ -66,10 +66,10 @@ def test_a_package_that_is_missing_is_named_with_the_way_out(program: Program, t
     made = loader.load(program.room, tmp_path / "needy")
     program.room.loaded.remove(made)
     assert "install resize-right into Easel's environment" in made.error
-    (scripts / "needy.py").write_text("import ldm.modules")
+    (scripts / "needy.py").write_text("import ldm.modules.ema")
     made = loader.load(program.room, tmp_path / "needy")
     program.room.loaded.remove(made)
-    assert "this script cannot run here" in made.error
+    assert "has what extensions mostly use, and not ldm.modules.ema" in made.error
     assert "ModuleNotFoundError" in made.traceback
 
 
