@@ -71,7 +71,8 @@ def test_the_train_tab_has_what_an_extension_adds(program: Program) -> None:
 def test_an_asked_text_field_begins_empty_and_networks_are_told(program: Program) -> None:
     made(program, "asked")
     assert guest().SEEN[-2:] == ["asked", []]
-    assert program.room.txt2img.defaults()[program.room.txt2img.script("Inside").args_from] == ""  # type: ignore[union-attr]
+    script: Any = program.room.txt2img.script("Inside")
+    assert program.room.txt2img.defaults()[script.args_from] == ""
 
 
 def test_names_of_the_original_code_are_there_for_extensions_only(program: Program) -> None:

@@ -30,13 +30,14 @@ class Bench:
         ]
         self.model = Shelf(device.choose(use_cpu=["all"])).get(entry)
         self.real: Any = self.model.unet
+        real: Any = self.real
         draw = torch.Generator().manual_seed(1)
         pooled = ids = None
-        if getattr(self.real, "add_embedding", None) is not None:
-            wide = self.real.add_embedding.linear_1.in_features - 6 * self.real.config.addition_time_embed_dim
+        if getattr(real, "add_embedding", None) is not None:
+            wide = real.add_embedding.linear_1.in_features - 6 * real.config.addition_time_embed_dim
             pooled, ids = torch.randn(2, wide, generator=draw), torch.full((2, 6), 64.0)
         self.given = Given(
-            context=torch.randn(2, 77, self.real.config.cross_attention_dim, generator=draw), pooled=pooled, ids=ids
+            context=torch.randn(2, 77, real.config.cross_attention_dim, generator=draw), pooled=pooled, ids=ids
         )
         self.x, self.time = torch.randn(2, 4, 9, 11, generator=draw), torch.tensor([300, 300])
 
@@ -52,7 +53,7 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def test_names_are_the_files_and_answers_do_not_change(bench: Bench) -> None:
     plain, keys = bench.ask(), bench.real.state_dict()
-    view = unet.shown(bench.real)
+    view: Any = unet.shown(bench.real)
     assert unet.shown(bench.real) is view
     named = view.state_dict()
     assert set(named) == set(ldm_names.unet(keys).values())
@@ -60,9 +61,9 @@ def test_names_are_the_files_and_answers_do_not_change(bench: Bench) -> None:
     assert torch.equal(bench.ask(), plain)
 
     calls: list[int] = []
-    handles = [place.register_forward_hook(lambda *_: calls.append(1)) for place in view.output_blocks]  # type: ignore[union-attr, operator]
+    handles = [place.register_forward_hook(lambda *_: calls.append(1)) for place in view.output_blocks]
     assert torch.allclose(bench.ask(), plain, atol=1e-5)  # place by place: the same sums
-    assert len(calls) == len(view.output_blocks)  # type: ignore[arg-type]
+    assert len(calls) == len(view.output_blocks)
     for handle in handles:
         handle.remove()
     assert torch.equal(bench.ask(), plain)
@@ -70,19 +71,19 @@ def test_names_are_the_files_and_answers_do_not_change(bench: Bench) -> None:
 
 def test_another_forward_of_an_attention_is_heard_until_it_is_taken_away(bench: Bench) -> None:
     plain = bench.ask()
-    attentions = [
+    attentions: list[Any] = [
         module
         for name, module in unet.shown(bench.real).named_modules()
         if name.endswith("attn2") and type(module).__name__ == "CrossAttention"
     ]
     assert attentions
 
-    def without_words(module: blocks.CrossAttention) -> Any:
+    def without_words(module: Any) -> Any:
         before = module.forward
         return lambda x, context=None, mask=None: before(x, context=torch.zeros_like(context))
 
     for module in attentions:
-        module.forward = without_words(module)  # type: ignore[assignment, arg-type]
+        module.forward = without_words(module)
     assert not torch.equal(bench.ask(), plain)
     for module in attentions:
         del module.forward
@@ -90,7 +91,8 @@ def test_another_forward_of_an_attention_is_heard_until_it_is_taken_away(bench: 
 
 
 def test_hooks_that_change_the_call_are_heard(bench: Bench) -> None:
-    plain, view = bench.ask(), unet.shown(bench.real)
+    plain = bench.ask()
+    view: Any = unet.shown(bench.real)
     block = next(each for each in view.modules() if isinstance(each, blocks.BasicTransformerBlock))
 
     def fewer(module: Any, args: Any, named: dict[str, Any]) -> Any:
@@ -108,7 +110,7 @@ def test_hooks_that_change_the_call_are_heard(bench: Bench) -> None:
 
 
 def test_the_original_call_gives_what_diffusers_gives(bench: Bench) -> None:
-    view = unet.shown(bench.real)
+    view: Any = unet.shown(bench.real)
     if bench.given.pooled is None:
         with torch.inference_mode():
             assert torch.equal(view(bench.x, bench.time, context=bench.given.context), bench.ask())
