@@ -118,7 +118,7 @@ def _adherence(told: argparse.Namespace) -> None:
 def _through(parts: sampling.Parts, pictures: Tensor) -> Tensor:
     """What is left of pictures after the model's VAE encoded and decoded them: its UNet can reach no more."""
     latents = autoencoder.encode(parts.vae, pictures, parts.device) * models.SCALE
-    return torch.cat([sampling.decode(parts.vae, each.to(parts.device)).cpu() for each in latents.split(32)])
+    return torch.cat([sampling.decode(parts.vae, each.to(parts.device)).cpu() for each in torch.split(latents, 32)])
 
 
 def _sketch(told: argparse.Namespace) -> None:
