@@ -46,6 +46,9 @@ def test_files_of_an_extension_are_served_to_its_scripts_and_no_others(program: 
     client = TestClient(program.app.asgi)
     own = program.app.paths.extensions / "inside" / "scripts" / "inside.py"
     assert client.get(f"/file={own}").status_code == 200
+    (hidden := own.parents[1] / ".git" / "config").parent.mkdir()
+    hidden.write_text("url = https://user:password@example.org/inside")
+    assert client.get(f"/file={hidden}").status_code in (403, 404)
     (tmp_path / "other.txt").write_text("secret")
     assert client.get(f"/file={tmp_path / 'other.txt'}").status_code in (403, 404)
     assert client.get(f"/file={program.app.paths.config}").status_code in (403, 404)

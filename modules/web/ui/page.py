@@ -192,7 +192,8 @@ def root_path(services: Services) -> str:
 
 def mount(app: FastAPI, services: Services) -> FastAPI:
     """Serve the page at "/" of an application whose other routes are registered already -> the application."""
-    served = (*services.allowed_folders, media_of(services).cache, *services.additions.folders.all())
+    brought = services.additions.folders.all()
+    served = (*services.allowed_folders, media_of(services).cache, *brought)
     page_fetching.guard(lambda: services.fetching)
     page_files.guard(lambda: served)
     return gr.mount_gradio_app(
@@ -202,6 +203,7 @@ def mount(app: FastAPI, services: Services) -> FastAPI:
         auth_dependency=user if services.flags.page_users else None,
         root_path=root_path(services) or None,
         allowed_paths=[str(folder) for folder in served],
+        blocked_paths=[str(folder / ".git") for folder in brought],  # an address there may hold a password
         footer_links=[],
         run_history=False,
         mcp_server=False,
