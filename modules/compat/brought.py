@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-PACKAGES = {
-    **{"cv2": "opencv-python-headless", "skimage": "scikit-image", "open_clip": "open-clip-torch"},
-    **{"pytorch_lightning": "pytorch-lightning", "git": "GitPython", "jsonmerge": "jsonmerge", "tomesd": "tomesd"},
-    **{"omegaconf": "omegaconf", "kornia": "kornia", "torchdiffeq": "torchdiffeq", "blendmodes": "blendmodes"},
-    **{"cleanfid": "clean-fid", "resize_right": "resize-right", "inflection": "inflection", "diskcache": "diskcache"},
-    **{"facexlib": "facexlib", "einops": "einops", "lark": "lark", "gfpgan": "gfpgan"},
-}
-"""Name that is imported -> the distribution that has it."""
+from modules.plugins.installing.assumed import PACKAGES
 
 REPOSITORIES = frozenset({"ldm", "k_diffusion", "sgm"})
 """Packages of the repositories that A1111 clones."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from modules.core.errors import BadRequest, DamagedFile, EaselError, Forbidden, NotFound
 from modules.plugins import manifest
 from modules.plugins.extension import CODE, Extension
-from modules.plugins.installing import git, index, packages, trial
+from modules.plugins.installing import assumed, git, index, packages, trial
 from modules.plugins.installing.git import GitFailed, Mirror
 from modules.plugins.installing.lock import Entry, Lock, State
 from modules.plugins.installing.packages import Packages
@@ -55,6 +55,7 @@ class Ready:
     folder: Path
     entry: Entry
     requirements: tuple[str, ...] = ()
+    welcome: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -197,7 +198,7 @@ class Manager:
             if values.get("commit") not in (None, "", commit):
                 raise BadRequest("It has changed since you looked at it: look again.", field="commit")
             ready = self._ready(work, asked, commit)
-            plan = {} if skip else self._packages.plan(ready.requirements)
+            plan = {} if skip else self._packages.plan(ready.requirements, ready.welcome)
             if dry:
                 return _result(
                     ready.name, packages=plan, commit=ready.entry.commit, installed=False, folder=ready.folder
@@ -365,7 +366,8 @@ class Manager:
         said = manifest.read(folder)
         entry = Entry(url=asked.url, branch=asked.branch, subfolder=asked.subfolder, commit=commit)
         wanted = tuple(packages.asked(folder, said.requirements))
-        return Ready(name=asked.name, folder=folder, entry=entry, requirements=wanted)
+        welcome = () if (folder / CODE).is_file() else assumed.assumed(folder)
+        return Ready(name=asked.name, folder=folder, entry=entry, requirements=wanted, welcome=welcome)
 
     def _checked_out(self, work: Path, mirror: Mirror, commit: str, asked: Source) -> Path:
         """The extension's folder, below the temporary one and with the name that it will have."""
@@ -418,7 +420,7 @@ class Manager:
                 return "latest", []
             before_update = _said(self._folder / name)
             ready = self._ready(work, asked, commit)
-            plan = self._packages.plan(ready.requirements)
+            plan = self._packages.plan(ready.requirements, ready.welcome)
             if not plan:
                 trial.tried(ready.folder)
             with self._with_packages(plan) as changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
@@ -52,10 +53,13 @@ class Packages:
             canonicalize_name(name): each.version for each in found if (name := each.metadata["Name"]) and each.version
         }
 
-    def plan(self, requirements: Sequence[str]) -> dict[str, str]:
+    def plan(self, requirements: Sequence[str], welcome: Sequence[str] = ()) -> dict[str, str]:
         """Name -> version of what would be installed; changes nothing. Asks pip only when something is missing.
-        Raises Conflict.
+        welcome: more of them, which come along only where pip has them. Raises Conflict.
         """
+        if welcome:
+            with contextlib.suppress(Conflict):
+                return self.plan((*requirements, *welcome))
         for line in requirements:
             if line.startswith("-"):
                 raise Conflict(f'The requirement "{hidden(line)}" is an option of pip: these are not taken.')

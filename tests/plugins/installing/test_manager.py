@@ -214,6 +214,25 @@ def test_packages_come_and_go_with_the_states(
     assert "torchlight" not in world.packages.installed()
 
 
+def test_what_a1111_brings_comes_with_its_extensions_where_pip_has_it(
+    tmp_path: Path, make_world: Make, origin: Origin, wheel: Callable[..., None]
+) -> None:
+    venv.create(tmp_path / "site", with_pip=False)
+    origin.publish(
+        {
+            "scripts/plural.py": "import blendmodes, inflection\nfrom lark.tree import Tree\n",
+            "scripts/careful.py": "try:\n    import diskcache\nexcept ImportError:\n    diskcache = None\n",
+            "lark.py": "",
+        }
+    )
+    world = make_world()
+    wheel("inflection", "0.5.1")
+    assert world.do("install", url=str(origin.folder), dry_run=True)["packages"] == {}  # blendmodes cannot be had
+    wheel("blendmodes", "2024.1")
+    found = world.do("install", url=str(origin.folder), dry_run=True)
+    assert found["packages"] == {"blendmodes": "2024.1", "inflection": "0.5.1"}
+
+
 KILLED = """
 import os, pathlib, sys
 from modules.plugins.installing.works import Works
