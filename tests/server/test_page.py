@@ -130,7 +130,7 @@ def test_a_server_that_is_killed_at_work_and_started_again_is_found_by_the_page(
         visitor.number("setting_jpeg_quality", 42)
         expect(visitor.find("settings_result")).to_contain_text("Saved")
         visitor.tab("txt2img")
-        visitor.ask("kept over a kill", steps=150, batch_count=2, seed=11)
+        visitor.ask("kept over a kill", steps=90, batch_count=2, seed=11)
         visitor.find("txt2img_generate").click()
         expect(visitor.find("txt2img_progress")).to_contain_text("Step")
         server.kill()
@@ -139,7 +139,7 @@ def test_a_server_that_is_killed_at_work_and_started_again_is_found_by_the_page(
     with Server(tmp_path, port=server.port):
         expect(lost).to_be_hidden()
         expect(visitor.find("txt2img_prompt", "textarea")).to_have_value("kept over a kill")
-        expect(visitor.find("txt2img_steps", "input[type=number]")).to_have_value("150")
+        expect(visitor.find("txt2img_steps", "input[type=number]")).to_have_value("90")
         expect(visitor.find("html_info_txt2img")).to_contain_text("kept over a kill")
         expect(visitor.find("txt2img_gallery", ".thumbnails button")).to_be_visible()
         assert shown(visitor).size == (128, 64)  # the grid of both pictures
