@@ -402,6 +402,13 @@ class Pipeline:
             frame.p.scripts.postprocess_image_after_composite(frame.p, params)
             event.image = params.image
 
+    def arranging(self, event: moments.Arranging) -> None:
+        if "image_grid" in self.room.callbacks:
+            columns = -(-len(event.images) // max(1, event.rows))
+            params = script_callbacks.ImageGridLoopParams(event.images, columns, event.rows)
+            self.room.callbacks.call("image_grid", params)
+            event.images, event.rows = list(params.imgs), params.rows
+
     def saving(self, event: moments.Saving) -> None:
         frame = self.room.frame
         p = frame.p if frame else None

@@ -276,6 +276,17 @@ class Saved:
 
 
 @dataclasses.dataclass(kw_only=True)
+class Arranging:
+    """A job's pictures are about to be put into a grid of so many rows; there may be more or fewer of them afterwards.
+    [on_image_grid]
+    """
+
+    plan: Plan
+    images: list[Image.Image]
+    rows: int
+
+
+@dataclasses.dataclass(kw_only=True)
 class Gathering:
     """All pictures of a job are made. A listener appends to `more` what is to be shown after them and is not saved.
     [postprocess, which appends to processed.images]
@@ -317,5 +328,6 @@ class Moments:
     composited: Moment[Composited] = dataclasses.field(default_factory=lambda: Moment("composited"))
     saving: Moment[Saving] = dataclasses.field(default_factory=lambda: Moment("saving"))
     saved: Moment[Saved] = dataclasses.field(default_factory=lambda: Moment("saved"))
+    arranging: Moment[Arranging] = dataclasses.field(default_factory=lambda: Moment("arranging"))
     gathering: Moment[Gathering] = dataclasses.field(default_factory=lambda: Moment("gathering"))
     finished: Moment[Finished] = dataclasses.field(default_factory=lambda: Moment("finished"))

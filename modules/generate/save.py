@@ -15,7 +15,7 @@ from PIL import Image
 
 from modules.core.types import JsonObject
 from modules.generate import describe
-from modules.generate.moments import Moments, Saved, Saving
+from modules.generate.moments import Arranging, Moments, Saved, Saving
 from modules.generate.plan import Plan
 from modules.imaging import filenames, grids, saving
 from modules.imaging.filenames import NameFacts
@@ -182,7 +182,10 @@ class Album:
         if unwanted or few or not self._images:
             return None
         policy = SavePolicy.of(options, kind="grid", tab=plan.request.kind)
-        picture = grids.grid(self._images, policy=policy, batch_size=plan.request.batch_size)
+        rows = grids.row_count_for(len(self._images), policy, batch_size=plan.request.batch_size)
+        event = Arranging(plan=plan, images=list(self._images), rows=rows)
+        self._moments.arranging.fire(event)
+        picture = grids.grid(event.images or self._images, event.rows, policy)
         infotext = self._kept[0].infotext
         kept = self._write(plan, 0, picture, infotext, kind="grid", saved=options["grid_save"])
         return kept if options["return_grid"] else None

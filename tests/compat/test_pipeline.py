@@ -136,6 +136,13 @@ def test_saved_pictures_are_told_with_their_files(program: Program) -> None:
     assert Path(result["pictures"][0]["path"]).exists()
 
 
+def test_grids_are_told_before_they_are_made(program: Program) -> None:
+    program.make(Txt2Img(**SMALL, n_iter=2))
+    assert program.heard("image_grid") == [(2, 2, 1)]
+    program.make(Txt2Img(**SMALL, n_iter=2, do_not_save_grid=True))
+    assert program.heard("image_grid") == []
+
+
 def test_a_chosen_script_makes_cells(program: Program) -> None:
     result = program.make(Txt2Img(**SMALL), script="Twice", arguments=[3])
     seeds = [line.split("Seed: ")[1].split(",")[0] for line in result["info"]["infotexts"]]

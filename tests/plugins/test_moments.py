@@ -41,6 +41,7 @@ HEARD_IN: dict[str, tuple[str, int]] = {
     "composited": (PICTURE, 1),
     "saving": (TEXT, 3),
     "saved": (TEXT, 3),
+    "arranging": (TEXT, 1),
     "gathering": (TEXT, 1),
     "finished": (TEXT, 1),
 }

@@ -249,3 +249,13 @@ def test_paint_lies_where_the_pointer_is(there: tuple[World, Visitor, Installer]
     assert size < 12
     assert abs((left + size / 2) - 64) < 3
     assert abs((right - left) - (size + 100 / zoom)) < 3
+
+
+def test_another_extension_hands_canvas_zoom_an_editor_of_its_own(there: tuple[World, Visitor, Installer]) -> None:
+    visitor = there[1]
+    visitor.page.evaluate("""document.getElementById("tab_txt2img").insertAdjacentHTML(
+        "beforeend", '<div id="own_editor"></div><div id="second_editor"></div>')""")
+    visitor.page.evaluate("applyZoomAndPan('#own_editor')")
+    visitor.page.evaluate("applyZoomAndPanIntegration('#tabs', ['#second_editor'])")
+    for name in ("own_editor", "second_editor"):
+        expect(visitor.find(name, ".canvas-tooltip")).to_be_attached()

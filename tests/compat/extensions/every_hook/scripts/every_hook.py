@@ -182,6 +182,7 @@ script_callbacks.on_app_started(
 script_callbacks.on_model_loaded(lambda model: tell("model_loaded", model.sd_checkpoint_info.name, model.is_sd1))
 script_callbacks.on_before_image_saved(lambda params: tell("before_image_saved", "parameters" in params.pnginfo))
 script_callbacks.on_image_saved(lambda params: tell("image_saved", params.filename, params.p is not None))
+script_callbacks.on_image_grid(lambda params: tell("image_grid", len(params.imgs), params.cols, params.rows))
 script_callbacks.on_extra_noise(lambda params: tell("extra_noise", tuple(params.noise.shape)))
 script_callbacks.on_infotext_pasted(lambda text, params: params.update({"Every word": "pasted"}))
 script_callbacks.on_script_unloaded(lambda: tell("script_unloaded"))
