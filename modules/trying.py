@@ -7,12 +7,12 @@ extension's scripts, and writes DATA/failed.json: {"error": one line, "traceback
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from modules.app import App
+from modules.plugins.installing.trial import leave
 from modules.settings.flags import parse
 
 FAILED = "failed.json"
@@ -31,7 +31,4 @@ def main(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    status = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)  # threads that scripts began do not hold the trial
+    leave(main(sys.argv[1:]))

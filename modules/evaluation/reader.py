@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modules.core.errors import DamagedFile, NotFound
 from modules.training import sight
 from modules.training.data import pixels
 from modules.training.painter import places
@@ -123,14 +122,4 @@ def save(reader: Reader, path: Path, notes: dict[str, str]) -> None:
 
 def load(path: Path) -> Reader:
     """Read a reader. Raises NotFound and DamagedFile."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise NotFound("reader", str(path), hint="Make one with python -m modules.evaluation train.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            reader = Reader(tuple(map(int, file.metadata()["widths"].split(","))))
-            reader.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise DamagedFile(f"{path.name}: not a reader of this painter ({error}).") from error
-    return reader.eval().requires_grad_(False)
+    return sight.filled(path, Reader)

@@ -7,8 +7,9 @@ decoder that is only told to be right on average draws soft edges, and leaves ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from torch.nn import functional
 
 from modules.core.errors import DamagedFile, NotFound
 
+Network = TypeVar("Network", bound=nn.Module)
 TRUNK = "trunk."
 """What the names of the convolutions begin with in a reader's file."""
 
@@ -41,18 +43,25 @@ def _block(before: int, after: int, *, stride: int) -> nn.Module:
 
 def load(path: Path) -> nn.Sequential:
     """The convolutions of a reader's file, fixed. Raises NotFound and DamagedFile."""
+    return filled(path, trunk, TRUNK)
+
+
+def filled(path: Path, make: Callable[[Sequence[int]], Network], prefix: str = "") -> Network:
+    """A network of the widths that a reader's file names, with the file's weights under a prefix, fixed. Raises
+    NotFound and DamagedFile.
+    """
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise NotFound("reader", str(path), hint="Make one with python -m modules.evaluation train.")
     try:
         with safe_open(path, framework="pt") as file:
-            made = trunk(tuple(map(int, file.metadata()["widths"].split(","))))
-            names = [name for name in file.keys() if name.startswith(TRUNK)]  # noqa: SIM118
-            made.load_state_dict({name.removeprefix(TRUNK): file.get_tensor(name) for name in names})
-    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+            made = make(tuple(map(int, file.metadata()["widths"].split(","))))
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            made.load_state_dict({name.removeprefix(prefix): file.get_tensor(name) for name in names})
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DamagedFile(f"{path.name}: not a reader of this painter ({error}).") from error
-    return made.float().eval().requires_grad_(False)
+    return made.eval().requires_grad_(False)
 
 
 def unlikeness(eyes: nn.Sequential, answer: Tensor, target: Tensor) -> Tensor:
