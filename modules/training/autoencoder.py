@@ -176,7 +176,7 @@ class PolishTask:
         found = differences(answer, target, self._recipe.edges)
         if self._eyes is None:
             return found
-        look = sight.unlikeness(self._eyes, answer, target)
+        look = sight.unlikeness(self._eyes, answer, target).mean()
         return {**found, "loss": found["loss"] + self._recipe.sight * look, "look": look}
 
     def sheet(self, network: nn.Module) -> Image.Image | None:

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from modules.training import models, objective
 from modules.training.data import Source
+from modules.training.judge import HIGHEST, Judge, misread
 from modules.training.loop import Batch, indices
 from modules.training.recipes import Recipe
+from modules.training.sight import unlikeness
 
 Look = Callable[[nn.Module], "Image.Image | None"]
 
@@ -66,6 +68,26 @@ class Material:
         )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Judging:
+    """What guesses of clean latents are read by (`judge`). shares: what each latent shows (`judge.truths`); alike,
+    named: weights of how unlike a guess looks, and of how badly its things and colours are read.
+    """
+
+    judge: Judge
+    shares: Tensor
+    alike: float
+    named: float
+
+    def __call__(self, noised: objective.Noised, guess: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+        """Both weighted, (): of the guesses at noise levels below HIGHEST, each as much as signal is left in it."""
+        seen = (noised.noise / noised.signal < HIGHEST).flatten()
+        signal = noised.signal.flatten() * seen
+        guess = guess * seen[:, None, None, None]
+        unlike, wrong = unlikeness(self.judge.trunk, guess, noised.clean), misread(self.judge(guess), shares)
+        return self.alike * (signal * unlike).mean(), self.named * (signal * wrong).mean()
+
+
 class DiffusionTask:
     """Predict the noise (or v, or the flow) of noised latents, given a caption.
 
@@ -82,14 +104,18 @@ class DiffusionTask:
         trained: nn.Module,
         through_text: bool = False,
         look: Look = lambda _: None,
+        judging: Judging | None = None,
     ) -> None:
         self.network = trained
+        self._judging = judging
         self._unet, self._tower, self._material = unet, tower, material
         self._through_text, self._look = through_text, look
         self._kept = objective.SCHEDULES[material.schedule]().kept
 
     def draw(self, step: int, generator: torch.Generator) -> Batch:
-        """Latents, noise (B, 4, h, w), times (B,), token ids (B, 77)."""
+        """Latents, noise (B, 4, h, w), times (B,), token ids (B, 77); with judging what each shows (B, names), nothing
+        for a caption that was dropped.
+        """
         material, batch = self._material, self._material.batch
         chosen = indices(len(material.latents), step, batch, material.seed)
         clean = material.latents.take(chosen).float() * models.SCALE
@@ -103,10 +129,13 @@ class DiffusionTask:
             "" if drop else material.source.caption(index, dice)
             for index, drop in zip(chosen.tolist(), dropped, strict=True)
         ]
-        return clean, eps, times, models.token_ids(texts)
+        batch_ = [clean, eps, times, models.token_ids(texts)]
+        if self._judging is not None:
+            batch_ += [self._judging.shares[chosen] * ~torch.tensor(dropped)[:, None]]
+        return batch_
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        clean, eps, times, ids = batch
+        clean, eps, times, ids, *shares = batch
         noised, clock = self._noised(clean, eps, times)
         with torch.set_grad_enabled(self._through_text and torch.is_grad_enabled()):
             context = models.hidden(self._tower, ids)
@@ -114,7 +143,17 @@ class DiffusionTask:
         weighted = objective.loss(answer, noised, self._material.prediction, gamma=self._material.gamma)
         with torch.no_grad():
             plain = objective.loss(answer, noised, self._material.prediction)
-        return {"loss": weighted.mean(), "mse": plain.mean()}
+        told = {"loss": weighted.mean(), "mse": plain.mean()}
+        if self._judging is None:
+            return told
+        guess = objective.target(self._material.prediction).clean(noised.x, answer.float(), noised.signal, noised.noise)
+        alike, named = self._judging(noised, guess, shares[0])
+        return {
+            "loss": told["loss"] + alike + named,
+            "mse": told["mse"],
+            "alike": alike.detach(),
+            "named": named.detach(),
+        }
 
     def sheet(self, network: nn.Module) -> Image.Image | None:
         return self._look(network)

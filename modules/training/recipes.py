@@ -60,6 +60,9 @@ class Stage:
     bf16: bool = False
 
 
+JUDGE = Stage(steps=3500, batch=48, rate=3e-3, warmup=300, floor=0.01, ema=0.99, decay=0.05)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
     """pictures: painted scenes (several thousands make a file, `shard`); prediction: "eps" is what SD1 programs expect.
@@ -68,7 +71,8 @@ class Recipe:
     let diffusion go on training the text tower; crop: side of what the VAE sees at a time; looks: places tried for
     it, of which the busiest is taken; kl, edges: weights in its loss; anchor: share of its steps in which latents are
     held to colours, ever less; eyes: a reader's file (`modules.evaluation train`) by which polishing judges the look as
-    well, "" = none; sight: the weight of that.
+    well, "" = none; sight: the weight of that. alike, named: weights by which a `judge` of latents
+    adds to the UNet's loss how a guess looks and what it shows, 0 = not at all.
     """
 
     name: str
@@ -95,6 +99,9 @@ class Recipe:
     anchor: float = 0.3
     eyes: str = ""
     sight: float = 1.5
+    judge_stage: Stage = JUDGE
+    alike: float = 0.0
+    named: float = 0.0
 
 
 RECIPES: dict[str, Recipe] = {
@@ -172,7 +179,7 @@ def changed(recipe: Recipe, changes: dict[str, str]) -> Recipe:
 def of_table(table: dict[str, Any]) -> Recipe:
     """A recipe from `dataclasses.asdict`, also after a trip through JSON. Raises BadRequest."""
     kinds = {"vae": VaeSize, "text": TextSize, "unet": UnetSize}
-    kinds |= {"vae_stage": Stage, "polish_stage": Stage, "text_stage": Stage, "unet_stage": Stage}
+    kinds |= {name: Stage for name in table if name.endswith("_stage")}
     try:
         made = {name: kinds[name](**_tuples(value)) if name in kinds else value for name, value in table.items()}
         return Recipe(**made)

@@ -65,12 +65,12 @@ def filled(path: Path, make: Callable[[Sequence[int]], Network], prefix: str = "
 
 
 def unlikeness(eyes: nn.Sequential, answer: Tensor, target: Tensor) -> Tensor:
-    """Between pictures (n, 3, H, W) in -1..1 -> (): squares of the difference of each layer's answers, which are scaled
-    to length 1 in every place, averaged over places and layers. 0 = they look the same, 2 = nothing in common.
+    """Between pictures (n, C, H, W) -> (n,): squares of the difference of each layer's answers, which are scaled to
+    length 1 in every place, averaged over places and layers. 0 = they look the same, 2 = nothing in common.
     """
-    both, total = torch.cat([answer, target]), answer.new_zeros(())
+    both, total = torch.cat([answer, target]), answer.new_zeros(len(answer))
     for layer in eyes:
         both = layer(both)
         one, other = functional.normalize(both, dim=1).chunk(2)
-        total = total + (one - other).square().sum(1).mean()
+        total = total + (one - other).square().sum(1).mean((1, 2))
     return total / len(eyes)

@@ -1,7 +1,7 @@
-"""A run from nothing to a checkpoint: paint, vae, encode, polish, text, unet, export. Each stage goes on where it
-stopped; the later ones need neither polish nor its end.
+"""A run from nothing to a checkpoint: paint, vae, encode, polish, text, judge, unet, export. Each stage goes on where
+it stopped; the later ones need neither polish nor its end.
 
-run/recipe.json  source.json  data/  vae/  polish/  text/  unet/  model.safetensors  model.yaml
+run/recipe.json  source.json  data/  vae/  polish/  text/  judge/  unet/  model.safetensors  model.yaml
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from modules.core.errors import BadRequest
 from modules.loading import attention
 from modules.training import autoencoder, checkpoints, data, exporting, models, reading, sampling, sight
 from modules.training.data import LATENTS, PICTURES, Shards, Source
-from modules.training.diffusion import Denoising, DiffusionTask, Material
+from modules.training.diffusion import Denoising, DiffusionTask, Judging, Material
+from modules.training.judge import Judge, JudgeTask, truths
 from modules.training.loop import Pace, Trainer, mean_weights, steady
 from modules.training.recipes import Recipe
 from modules.training.sheets import grid
@@ -153,6 +154,35 @@ def text(run: Run) -> bool:
     return _train(run, "text", reading.ReadingTask(models.text(run.recipe.text), run.recipe))
 
 
+def judge(run: Run) -> bool:
+    """Teach a small network to name what latents show, where the recipe wants the UNet judged by it."""
+    if not _judges(run.recipe):
+        return True
+    models.seeded(run.recipe.seed + 3)
+    latents, batch = _shards(run, LATENTS), run.recipe.judge_stage.batch
+    return _train(run, "judge", JudgeTask(latents, _shown(run), batch=batch, seed=run.recipe.seed))
+
+
+def _judges(recipe: Recipe) -> bool:
+    return recipe.alike > 0 or recipe.named > 0
+
+
+def _judging(run: Run) -> Judging | None:
+    if not _judges(run.recipe):
+        return None
+    network = Judge()
+    _fill(network, _mean(run, "judge"))
+    network.to(run.device).eval().requires_grad_(False)
+    return Judging(judge=network, shares=_shown(run), alike=run.recipe.alike, named=run.recipe.named)
+
+
+def _shown(run: Run) -> torch.Tensor:
+    """What each picture of the run shows (`truths`)."""
+    if not isinstance(run.source, data.Painted):
+        raise BadRequest("alike, named: only painted scenes tell what they show; set both to 0.", field="alike")
+    return truths([run.source.scene(index) for index in range(len(run.source))])
+
+
 def unet(run: Run) -> bool:
     """Train diffusion."""
     tower, autoencoder_ = trained_tower(run).to(run.device), folded_vae(run).to(run.device)
@@ -176,6 +206,7 @@ def unet(run: Run) -> bool:
         trained=Denoising(network, tower if run.recipe.train_text else None),
         through_text=run.recipe.train_text,
         look=look,
+        judging=_judging(run),
     )
     return _train(run, "unet", task)
 
@@ -201,6 +232,7 @@ STAGES: dict[str, Callable[[Run], bool]] = {
     "encode": encode,
     "polish": polish,
     "text": text,
+    "judge": judge,
     "unet": unet,
     "export": export,
 }

@@ -21,7 +21,7 @@ def test_soft_edges_are_seen() -> None:
     painted = pixels(torch.from_numpy(np.stack([Painted(4).picture(index, 64) for index in range(4)])))
     soft = functional.avg_pool2d(painted, 5, stride=1, padding=2, count_include_pad=False)
     paler = painted + (soft - painted).square().mean().sqrt()
-    same, softened, paled = (float(sight.unlikeness(eyes, each, painted)) for each in (painted, soft, paler))
+    same, softened, paled = (float(sight.unlikeness(eyes, each, painted).mean()) for each in (painted, soft, paler))
     assert same == pytest.approx(0, abs=1e-6)
     assert 2 * paled < softened < 2
 
@@ -29,7 +29,7 @@ def test_soft_edges_are_seen() -> None:
 def test_the_answer_learns_and_the_eyes_do_not() -> None:
     eyes = sight.load(READER)
     answer, target = torch.rand(1, 3, 32, 32, requires_grad=True), torch.rand(1, 3, 32, 32)
-    sight.unlikeness(eyes, answer, target).backward()
+    sight.unlikeness(eyes, answer, target).mean().backward()
     assert answer.grad is not None
     assert answer.grad.abs().max() > 0
     assert all(each.grad is None for each in eyes.parameters())
