@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -71,21 +71,27 @@ class Material:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Judging:
     """What guesses of clean latents are read by (`judge`). shares: what each latent shows (`judge.truths`); alike,
-    named: weights of how unlike a guess looks, and of how badly its things and colours are read.
+    named: weights of how unlike a guess looks, and how badly its things and colours are read; again: share of a batch
+    whose guesses are noised and guessed from once more, as a sampler does, and then read.
     """
 
     judge: Judge
     shares: Tensor
     alike: float
     named: float
+    again: float
 
-    def __call__(self, noised: objective.Noised, guess: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
-        """Both weighted, (): of the guesses at noise levels below HIGHEST, each as much as signal is left in it."""
+    def looks(self, noised: objective.Noised, guess: Tensor) -> Tensor:
+        """How unlike the true latents guesses look, weighted, (): each as much as signal is left in what it was guessed
+        from, and not at all from HIGHEST on.
+        """
         seen = (noised.noise / noised.signal < HIGHEST).flatten()
-        signal = noised.signal.flatten() * seen
-        guess = guess * seen[:, None, None, None]
-        unlike, wrong = unlikeness(self.judge.trunk, guess, noised.clean), misread(self.judge(guess), shares)
-        return self.alike * (signal * unlike).mean(), self.named * (signal * wrong).mean()
+        unlike = unlikeness(self.judge.trunk, guess * seen[:, None, None, None], noised.clean)
+        return self.alike * (noised.signal.flatten() * seen * unlike).mean()
+
+    def names(self, noised: objective.Noised, guess: Tensor, shares: Tensor) -> Tensor:
+        """How badly things and colours of guesses are read, weighted likewise, ()."""
+        return self.named * (noised.signal.flatten() * misread(self.judge(guess), shares)).mean()
 
 
 class DiffusionTask:
@@ -114,7 +120,7 @@ class DiffusionTask:
 
     def draw(self, step: int, generator: torch.Generator) -> Batch:
         """Latents, noise (B, 4, h, w), times (B,), token ids (B, 77); with judging what each shows (B, names), nothing
-        for a caption that was dropped.
+        for a caption that was dropped, and noise (B, 4, h, w) and shares of the times (B,) for a second guess.
         """
         material, batch = self._material, self._material.batch
         chosen = indices(len(material.latents), step, batch, material.seed)
@@ -129,31 +135,49 @@ class DiffusionTask:
             "" if drop else material.source.caption(index, dice)
             for index, drop in zip(chosen.tolist(), dropped, strict=True)
         ]
-        batch_ = [clean, eps, times, models.token_ids(texts)]
+        drawn = [clean, eps, times, models.token_ids(texts)]
         if self._judging is not None:
-            batch_ += [self._judging.shares[chosen] * ~torch.tensor(dropped)[:, None]]
-        return batch_
+            drawn += [self._judging.shares[chosen] * ~torch.tensor(dropped)[:, None]]
+            drawn += [torch.randn(clean.shape, generator=generator), torch.rand(batch, generator=generator)]
+        return drawn
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        clean, eps, times, ids, *shares = batch
-        noised, clock = self._noised(clean, eps, times)
+        clean, eps, times, ids, *judging = batch
         with torch.set_grad_enabled(self._through_text and torch.is_grad_enabled()):
             context = models.hidden(self._tower, ids)
-        answer = self._unet(noised.x, clock, encoder_hidden_states=context, return_dict=False)[0]
-        weighted = objective.loss(answer, noised, self._material.prediction, gamma=self._material.gamma)
+        noised, answer, guess = self._guessed(clean, eps, times, context)
+        weighted = objective.loss(answer, noised, self._material.prediction, gamma=self._material.gamma).mean()
         with torch.no_grad():
-            plain = objective.loss(answer, noised, self._material.prediction)
-        told = {"loss": weighted.mean(), "mse": plain.mean()}
+            plain = objective.loss(answer, noised, self._material.prediction).mean()
         if self._judging is None:
-            return told
-        guess = objective.target(self._material.prediction).clean(noised.x, answer.float(), noised.signal, noised.noise)
-        alike, named = self._judging(noised, guess, shares[0])
-        return {
-            "loss": told["loss"] + alike + named,
-            "mse": told["mse"],
-            "alike": alike.detach(),
-            "named": named.detach(),
+            return {"loss": weighted, "mse": plain}
+        told = self._read(noised, guess, times, context, judging)
+        return {"loss": torch.stack([weighted, *told.values()]).sum(), "mse": plain} | {
+            name: each.detach() for name, each in told.items()
         }
+
+    def _read(
+        self, noised: objective.Noised, guess: Tensor, times: Tensor, context: Tensor, judging: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """What the judge says of guesses, and of guesses made from the noisiest of them."""
+        assert self._judging is not None
+        shares, eps, cuts = judging
+        told = {"alike": self._judging.looks(noised, guess), "named": self._judging.names(noised, guess, shares)}
+        rows = times.argsort(descending=True)[: round(len(times) * self._judging.again)]
+        if len(rows):
+            later = (times[rows] * cuts[rows]).to(times.dtype)
+            noised, _, guess = self._guessed(guess[rows].detach(), eps[rows], later, context[rows])
+            told["again"] = self._judging.names(noised, guess, shares[rows])
+        return told
+
+    def _guessed(
+        self, clean: Tensor, eps: Tensor, times: Tensor, context: Tensor
+    ) -> tuple[objective.Noised, Tensor, Tensor]:
+        """Noised latents, what the UNet answers, and the guess of the clean latents that follows."""
+        noised, clock = self._noised(clean, eps, times)
+        answer = self._unet(noised.x, clock, encoder_hidden_states=context, return_dict=False)[0]
+        row = objective.target(self._material.prediction)
+        return noised, answer, row.clean(noised.x, answer.float(), noised.signal, noised.noise)
 
     def sheet(self, network: nn.Module) -> Image.Image | None:
         return self._look(network)

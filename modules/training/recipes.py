@@ -72,7 +72,8 @@ class Recipe:
     it, of which the busiest is taken; kl, edges: weights in its loss; anchor: share of its steps in which latents are
     held to colours, ever less; eyes: a reader's file (`modules.evaluation train`) by which polishing judges the look as
     well, "" = none; sight: the weight of that. alike, named: weights by which a `judge` of latents
-    adds to the UNet's loss how a guess looks and what it shows, 0 = not at all.
+    adds to the UNet's loss how a guess looks and what it shows, 0 = not at all; again: share of a batch that is guessed
+    from a noised guess once more, and named.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Recipe:
     judge_stage: Stage = JUDGE
     alike: float = 0.0
     named: float = 0.0
+    again: float = 0.0
 
 
 RECIPES: dict[str, Recipe] = {

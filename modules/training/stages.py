@@ -173,7 +173,9 @@ def _judging(run: Run) -> Judging | None:
     network = Judge()
     _fill(network, _mean(run, "judge"))
     network.to(run.device).eval().requires_grad_(False)
-    return Judging(judge=network, shares=_shown(run), alike=run.recipe.alike, named=run.recipe.named)
+    return Judging(
+        judge=network, shares=_shown(run), alike=run.recipe.alike, named=run.recipe.named, again=run.recipe.again
+    )
 
 
 def _shown(run: Run) -> torch.Tensor:

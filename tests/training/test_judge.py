@@ -14,15 +14,14 @@ from modules.core.errors import BadRequest
 from modules.training import judge, objective, recipes, stages
 from modules.training.data import Folder, Painted
 from modules.training.diffusion import Judging
-from modules.training.painter import scene
 
 KINDS = len(judge.KINDS)
 
 
-def judging(*, alike: float = 1.0, named: float = 1.0) -> Judging:
+def judging(*, alike: float = 1.0, named: float = 1.0, again: float = 0.0) -> Judging:
     torch.manual_seed(0)
     made = judge.Judge().eval().requires_grad_(False)
-    return Judging(judge=made, shares=torch.zeros(1), alike=alike, named=named)
+    return Judging(judge=made, shares=torch.zeros(1), alike=alike, named=named, again=again)
 
 
 def noised(count: int, sigma: float) -> objective.Noised:
@@ -43,23 +42,21 @@ def test_scenes_share_out_what_they_show() -> None:
 
 def test_a_guess_that_is_right_looks_right() -> None:
     given = noised(2, 1.0)
-    asked = judge.truths([scene.draw(index) for index in range(2)])
-    right, wrong = (judging()(given, guess, asked)[0] for guess in (given.clean, given.clean.flip(0)))
+    right, wrong = (judging().looks(given, guess) for guess in (given.clean, given.clean.flip(0)))
     assert right == pytest.approx(0, abs=1e-6)
     assert wrong > 0.05
 
 
 def test_dropped_captions_are_asked_for_nothing() -> None:
     given = noised(2, 1.0)
-    assert judging()(given, given.clean, torch.zeros(2, KINDS + len(judge.COLOUR_NAMES)))[1] == 0
+    assert judging().names(given, given.clean, torch.zeros(2, KINDS + len(judge.COLOUR_NAMES))) == 0
 
 
-def test_what_is_a_blur_of_all_that_could_be_is_not_judged() -> None:
-    asked = judge.truths([scene.draw(0), scene.draw(1)])
+def test_what_is_a_blur_of_all_that_could_be_need_not_look_like_one_of_it() -> None:
     for sigma, counts in ((judge.HIGHEST * 0.9, True), (judge.HIGHEST * 1.1, False)):
         given = noised(2, sigma)
         guess = given.clean.flip(0).requires_grad_()
-        sum(judging()(given, guess, asked)).backward()
+        judging().looks(given, guess).backward()
         assert guess.grad is not None
         assert bool(guess.grad.abs().max() > 0) == counts
 
@@ -69,12 +66,15 @@ def test_the_unet_learns_from_it(run: stages.Run, tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(run.folder / name)
     short = {"judge_stage.steps": "2", "judge_stage.batch": "2"}
     judged = dataclasses.replace(
-        run, folder=tmp_path, recipe=recipes.changed(run.recipe, {"alike": "0.1", "named": "0.1", **short})
+        run,
+        folder=tmp_path,
+        recipe=recipes.changed(run.recipe, {"alike": "0.1", "named": "0.1", "again": "0.5", **short}),
     )
     assert stages.judge(judged)
     assert stages.unet(judged)
     told = json.loads((tmp_path / "unet" / "log.jsonl").read_text().splitlines()[-1])
-    assert told["loss"] > told["alike"] + told["named"] > 0
+    assert min(told["alike"], told["named"], told["again"]) > 0
+    assert told["loss"] > told["alike"] + told["named"] + told["again"]
 
 
 def test_pictures_that_tell_no_facts_cannot_be_judged(run: stages.Run, tmp_path: Path) -> None:
