@@ -10,6 +10,10 @@ import difflib
 from collections.abc import Iterable
 
 
+LONGEST_NAME = 200
+"""Characters of a wrong name that a message repeats: it goes into logs, and anybody may send a megabyte."""
+
+
 class EaselError(Exception):
     """A failure that a person can act on; `str(error)` is the whole message."""
 
@@ -60,4 +64,5 @@ def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> str:
         offer = " Known: " + ", ".join(known[:12]) + (", …" if len(known) > 12 else "") + "."
     else:
         offer = ""
-    return f'{kind} "{name}" not found.{offer}' + (f" {hint}" if hint else "")
+    shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+    return f'{kind} "{shown}" not found.{offer}' + (f" {hint}" if hint else "")

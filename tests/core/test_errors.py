@@ -57,3 +57,8 @@ def test_what_a_person_can_act_on_is_an_easel_error(name: str) -> None:
 
 def test_an_interrupt_is_no_error() -> None:
     assert not issubclass(Interrupted, EaselError)
+
+
+def test_a_name_of_a_megabyte_is_no_message_of_a_megabyte() -> None:
+    assert unknown("Sampler", "a" * 10**6, SAMPLERS).startswith('Sampler "' + "a" * 200 + '…" not found.')
+    assert len(unknown("Sampler", "a" * 10**6, SAMPLERS)) < 500

@@ -2,28 +2,68 @@
 
 BadRequest is 422. NotFound is 422 when a field of the body named the thing and 404 when the address did. NoCheckpoint
 is 503: the program runs, but there is nothing to make pictures with yet. A frozen setting is a BadRequest. Everything
-else is 500. Errors that pydantic finds keep FastAPI's form, {"detail": [{"loc": ["body", "steps"], ...}]}.
+else is 500. Errors that pydantic finds keep FastAPI's form, {"detail": [{"loc": ["body", "steps"], ...}]}. Both forms
+are in the OpenAPI of every route.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from modules.core.errors import BadRequest, EaselError, Forbidden, NoCheckpoint, NotFound
+
+if TYPE_CHECKING:
+    from modules.core.types import JsonObject
+    from modules.jobs.queue import Job
 
 log = logging.getLogger(__name__)
 
 _STATUS = {BadRequest.__name__: 422, NotFound.__name__: 422, NoCheckpoint.__name__: 503, Forbidden.__name__: 403}
 
 
+class Failure(BaseModel):
+    """What went wrong, in words."""
+
+    error: str = Field("", description="The kind of failure: BadRequest, NotFound, …")
+    detail: str = Field(description="What happened, to which thing, and the way out.")
+    body: str = ""
+    errors: str = Field("", description="The detail once more, where A1111's clients look for it.")
+    field: str = Field("", description="The field of the request that is at fault, if one is.")
+    request_id: str = Field("", description="As in the header X-Request-ID and in the log.")
+
+
+class ValidationError(BaseModel):
+    """A field that does not fit its schema."""
+
+    loc: list[str | int] = Field(title="Location")
+    msg: str = Field(title="Message")
+    type: str = Field(title="Error Type")
+
+
+class HTTPValidationError(BaseModel):
+    """Fields that do not fit their schema."""
+
+    detail: list[ValidationError]
+    request_id: str = ""
+
+
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    422: {"model": HTTPValidationError | Failure, "description": "Validation Error"},
+    "4XX": {"model": Failure, "description": "The request cannot be done as it is."},
+    "5XX": {"model": Failure, "description": "It failed here; 503: nothing to make pictures with, or not yet."},
+}
+
+
 def install(app: FastAPI) -> None:
-    """Make `app` answer with the shapes above."""
+    """Make `app` answer with the shapes above, and say so of all routes that come after this."""
+    app.router.responses = {**DOCUMENTED, **(app.router.responses or {})}
     app.add_exception_handler(EaselError, _easel)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
@@ -34,6 +74,15 @@ def answer(error: str, message: str, *, field: str = "", status: int | None = No
     """The answer for an error known by its class name; `status` overrides the table."""
     content = {"error": error, "detail": message, "body": "", "errors": message, "field": field}
     return as_json(content, status=status or _STATUS.get(error, 500))
+
+
+def result(job: Job) -> JsonObject | Response:
+    """What came of a job that has ended, or the answer that says why nothing did."""
+    if job.state == "done" and job.result is not None:
+        return job.result
+    if job.state == "cancelled":
+        return answer("Cancelled", f"Job {job.id} was cancelled.", status=409)
+    return answer(job.error_type or "EaselError", job.error or f"Job {job.id} failed.", field=job.error_field or "")
 
 
 def as_json(content: object, *, status: int = 200) -> Response:

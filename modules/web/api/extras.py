@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 
-from modules.core.errors import BadRequest, EaselError
+from modules.core.errors import BadRequest
 from modules.generate.extras import Extras
 from modules.generate.extras_jobs import Upload
 from modules.imaging.upscale import LATENT_MODES
@@ -21,7 +20,7 @@ from modules.loading.faces import RESTORERS
 from modules.loading.upscale.files import REAL_ESRGAN, Known
 from modules.web.api import errors, hangup
 from modules.web.api import schemas_extras as schemas
-from modules.web.api.pictures import decode
+from modules.web.api.pictures import decode, encoded
 
 if TYPE_CHECKING:
     from modules.jobs.queue import Job
@@ -149,18 +148,8 @@ def request(body: schemas.ExtrasBaseRequest) -> Extras:
 
 
 def _pictures(job: Job, wanted: bool) -> tuple[str, list[str]] | Response:
-    if job.state == "cancelled":
-        return errors.answer("Cancelled", f"Job {job.id} was cancelled before it began.", status=409)
-    if job.state != "done" or job.result is None:
-        message = job.error or f"Job {job.id} failed."
-        return errors.answer(job.error_type or "EaselError", message, field=job.error_field or "")
-    found = job.result["pictures"] if wanted else []
-    return job.result["html_info"], [_base64(Path(each["path"])) for each in found]
-
-
-def _base64(path: Path) -> str:
-    """The file as it was written, so that its texts travel along."""
-    try:
-        return base64.b64encode(path.read_bytes()).decode("ascii")
-    except OSError as error:
-        raise EaselError(f"The picture {path} cannot be read any more: {error.strerror}.") from error
+    result = errors.result(job)
+    if isinstance(result, Response):
+        return result
+    found = result["pictures"] if wanted else []
+    return result["html_info"], [encoded(Path(each["path"])) for each in found]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 
-from modules.core.errors import BadRequest, DamagedFile, EaselError
-from modules.core.types import JsonObject
-from modules.web.api import errors, hangup, img2img, schemas, scripts, txt2img
+from modules.core.errors import BadRequest, DamagedFile
+from modules.web.api import errors, hangup, img2img, pictures, schemas, scripts, txt2img
 
 if TYPE_CHECKING:
     from modules.generate.scripts.registry import Tab
@@ -96,25 +94,15 @@ def _extension_args(services: Services, asked: schemas.Processing, tab: Tab) -> 
 
 
 def _answer(job: Job, asked: schemas.Processing) -> Response:
-    if job.state == "cancelled":
-        return errors.answer("Cancelled", f"Job {job.id} was cancelled before it began.", status=409)
-    if job.state != "done" or job.result is None:
-        message = job.error or f"Job {job.id} failed."
-        return errors.answer(job.error_type or "EaselError", message, field=job.error_field or "")
-    pictures = job.result["pictures"] if asked.send_images else []
+    result = errors.result(job)
+    if isinstance(result, Response):
+        return result
+    wanted = result["pictures"] if asked.send_images else []
     content = {
-        "images": [_base64(picture) for picture in pictures],
+        "images": [pictures.encoded(Path(each["path"])) for each in wanted],
         "parameters": asked.model_dump(),
-        "info": errors.dumps(job.result["info"]),
+        "info": errors.dumps(result["info"]),
     }
-    if comments := job.result.get("comments"):
+    if comments := result.get("comments"):
         content["comments"] = comments
     return errors.as_json(content)
-
-
-def _base64(picture: JsonObject) -> str:
-    """The file as it was written, so that the infotext inside it travels along."""
-    try:
-        return base64.b64encode(Path(picture["path"]).read_bytes()).decode("ascii")
-    except OSError as error:
-        raise EaselError(f"The picture {picture['path']} cannot be read any more: {error.strerror}.") from error

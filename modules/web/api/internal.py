@@ -52,7 +52,7 @@ def routes(services: Services) -> APIRouter:
         """Seconds that the start took, in all and by part."""
         return dict(services.startup)
 
-    @router.get("/sysinfo", response_model=None)
+    @router.get("/sysinfo", response_model=None, responses={200: {"content": {"text/plain": {}}}})
     def download_sysinfo(attachment: bool = False) -> Response:
         """A report on the system, without logins, to be read or kept."""
         now = datetime.datetime.now()

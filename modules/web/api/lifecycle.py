@@ -22,11 +22,8 @@ def routes(services: Services) -> APIRouter:
 
     async def done(action: str, owner: str) -> Any:
         id = services.queue.submit(KIND, {"action": action}, owner=owner, priority=SOON)
-        job = await services.queue.finished(id)
-        if job.state != "done":
-            message = job.error or f"Job {id} failed."
-            return errors.answer(job.error_type or "EaselError", message, field=job.error_field or "")
-        return errors.as_json({})
+        result = errors.result(await services.queue.finished(id))
+        return result if isinstance(result, Response) else errors.as_json({})
 
     @router.post("/unload-checkpoint", response_model=None)
     async def unloadapi(request: Request) -> Response:

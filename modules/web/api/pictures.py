@@ -1,6 +1,7 @@
 """/sdapi/v1/png-info: what a picture says about how it was made; /interrogate: what it shows.
 
-`decode` is how every route takes a picture: base64, or its address where the options allow that.
+`decode` is how every route takes a picture: base64, or its address where the options allow that; `encoded` how one is
+answered with.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from modules.core.errors import BadRequest
+from modules.core.errors import BadRequest, NotFound
 from modules.generate.describing_jobs import KIND
 from modules.imaging import png
 from modules.prompts import importing, infotext, pasted_styles
@@ -51,11 +53,8 @@ def routes(services: Services) -> APIRouter:
         where.
         """
         id = await run_in_threadpool(submit, services, body, request.state.user)
-        job = await services.queue.finished(id)
-        if job.state != "done" or job.result is None:
-            message = job.error or f"Job {job.id} failed."
-            return errors.answer(job.error_type or "EaselError", message, field=job.error_field or "")
-        return errors.as_json({"caption": job.result["caption"]})
+        result = errors.result(await services.queue.finished(id))
+        return result if isinstance(result, Response) else errors.as_json({"caption": result["caption"]})
 
     return router
 
@@ -65,6 +64,16 @@ def submit(services: Services, body: schemas.InterrogateRequest, owner: str, *, 
     picture = services.inputs.add(decode(body.image, field="image", addresses=services.fetching), field="image")
     services.describers.check(body.model)
     return services.queue.submit(KIND, {"picture": picture, "model": body.model}, id=id, owner=owner)
+
+
+def encoded(path: Path) -> str:
+    """A job's picture file in base64 as it was written, so that its texts travel along. Raises NotFound: it was moved
+    or deleted since.
+    """
+    try:
+        return base64.b64encode(path.read_bytes()).decode("ascii")
+    except OSError as error:
+        raise NotFound("Picture", str(path), hint=f"It cannot be read any more: {error.strerror}.") from error
 
 
 def decode(text: str, *, field: str, addresses: Policy = NO_ADDRESSES) -> bytes:

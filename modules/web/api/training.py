@@ -6,6 +6,7 @@ Training is a job; its route answers when it is done. A field that asks for what
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Request, Response
@@ -191,12 +192,10 @@ def wanted(body: Train, kind: str, name: str, every: int) -> Training:
 
 
 def _answer(job: Job, kind: str) -> Response:
-    if job.state == "cancelled":
-        return errors.answer("Cancelled", f"Job {job.id} was cancelled before it began.", status=409)
-    if job.state != "done" or job.result is None:
-        message = job.error or f"Job {job.id} failed."
-        return errors.answer(job.error_type or "EaselError", message, field=job.error_field or "")
-    return errors.as_json({"info": f"train {kind} complete: filename: {job.result['path']} error: None"})
+    result = errors.result(job)
+    if isinstance(result, Response):
+        return result
+    return errors.as_json({"info": f"train {kind} complete: filename: {result['path']} error: None"})
 
 
 def _positive(written: float | str, field: str) -> float:
@@ -214,9 +213,13 @@ def _positive(written: float | str, field: str) -> float:
 
 
 def _numbers(written: Any, field: str) -> tuple[float, ...]:
-    """A list, or text with commas."""
+    """A list, or text with commas; float reads "inf" and "nan" too, which are sizes of nothing."""
     parts = written.split(",") if isinstance(written, str) else written or ()
+    wants = BadRequest(f"{field}: wants numbers, with commas.", field=field)
     try:
-        return tuple(float(part) for part in parts if str(part).strip())
-    except (TypeError, ValueError) as error:
-        raise BadRequest(f"{field}: wants numbers, with commas.", field=field) from error
+        numbers = tuple(float(part) for part in parts if str(part).strip())
+    except (TypeError, ValueError, OverflowError) as error:
+        raise wants from error
+    if not all(map(math.isfinite, numbers)):
+        raise wants
+    return numbers

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from fastapi.testclient import TestClient
+
+from modules.web.api.errors import Failure, HTTPValidationError
+from tests.web.api.fakes import World
+from tests.web.api.test_generation import until
 
 
 def test_a_thing_named_by_the_address_is_404(asking: TestClient) -> None:
@@ -28,6 +34,33 @@ def test_a_bug_is_500_with_its_kind_even_when_its_text_cannot_be_encoded(asking:
     answer = asking.get("/bug")
     assert (answer.status_code, answer.json()["error"]) == (500, "ZeroDivisionError")
     assert "division by \ud800" in answer.json()["detail"]
+
+
+def test_both_shapes_are_in_the_openapi_of_every_route(idle: World, asking: TestClient) -> None:
+    paths = idle.app.openapi()["paths"]
+    told = [answers["responses"] for methods in paths.values() for answers in methods.values()]
+    assert len(told) > 80
+    shapes = [{"$ref": f"#/components/schemas/{each}"} for each in ("HTTPValidationError", "Failure")]
+    for answers in told:
+        assert {"422", "4XX", "5XX"} <= set(answers)
+    schema = paths["/sdapi/v1/txt2img"]["post"]["responses"]["422"]["content"]["application/json"]["schema"]
+    assert schema["anyOf"] == shapes
+    named = asking.post("/sdapi/v1/txt2img", json={"sampler_name": "no such"})
+    HTTPValidationError.model_validate_json(asking.post("/sdapi/v1/txt2img", json={"steps": 0}).content, strict=True)
+    assert Failure.model_validate_json(named.content, strict=True).request_id == named.headers["x-request-id"]
+
+
+def test_whose_job_was_cancelled_is_told_so(world: World, client: TestClient) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.post, "/sdapi/v1/txt2img", json={"prompt": "wait"})
+        assert world.painter.started.wait(60)
+        second = pool.submit(client.post, "/sdapi/v1/unload-checkpoint")
+        until(lambda: world.queue.waiting(), timeout=60)
+        world.queue.cancel(world.queue.waiting()[0])
+        answer = second.result(60)
+        world.painter.gate.set()
+        assert first.result(60).status_code == 200
+    assert (answer.status_code, answer.json()["error"]) == (409, "Cancelled")
 
 
 def test_an_unknown_route_and_method_keep_their_status(asking: TestClient) -> None:

@@ -61,7 +61,7 @@ class TestAnswer:
         assert len(world.queue.list()) == 1
         (world.painter.folder / "again-0.png").unlink()
         third = client.post(URL, json=body)
-        assert third.status_code == 500
+        assert third.status_code == 404
         assert "again-0.png" in third.json()["detail"]
         other = client.post(URL, json={**body, "prompt": "y"})
         assert (other.status_code, other.json()["field"]) == (422, "force_task_id")

@@ -64,6 +64,8 @@ def test_what_is_there_is_not_overwritten_unasked(client: TestClient) -> None:
         ("enable_sizes", [7]),
         ("enable_sizes", []),
         ("enable_sizes", ["x"]),
+        ("enable_sizes", ["inf"]),
+        ("enable_sizes", ["320", "nan"]),
         ("layer_structure", "2, 1"),
         ("layer_structure", "1, 1000, 1"),
         ("layer_structure", "1, x, 1"),

@@ -43,7 +43,7 @@ def routes(services: Services) -> APIRouter:
     """Jobs."""
     router = APIRouter(tags=["jobs"])
 
-    @router.post("/jobs", status_code=201, response_model=JobDetail)
+    @router.post("/jobs", status_code=201, response_model=JobDetail, responses={200: {"model": JobDetail}})
     async def submit_job(
         body: Annotated[submit.Body, Body()],
         request: Request,
