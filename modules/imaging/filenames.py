@@ -25,7 +25,6 @@ _INVALID = re.compile(r'[#<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')  # as in A1111
 _TOKEN = re.compile(r"\[([^\[\]]+)\]")
 _ARGUMENT = re.compile(r"<([^<>]*)>")
 _NOT_WORDS = re.compile(rf"[\s{re.escape(string.punctuation)}]+")
-_NUMBER = re.compile(r"[0-9]{1,18}(?=[-.]|\Z)")
 _LONGEST_VALUE = 128  # characters of one value
 _LONGEST_NAME = 230  # bytes; file systems take 255, the rest is for number, suffix and ending
 _DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}) | {
@@ -134,9 +133,9 @@ def numbered(basename: str, number: int, decoration: str) -> str:
 
 def next_number(names: Iterable[str], basename: str) -> int:
     """One more than the highest number among the files of a folder that are named so (without basename: all)."""
-    prefix = f"{basename}-" if basename else ""
-    starts = (_NUMBER.match(name, len(prefix)) for name in names if name.startswith(prefix))
-    return max((int(start[0]) for start in starts if start), default=-1) + 1
+    prefix = re.escape(f"{basename}-") if basename else ""
+    listed = "\0".join(("", *names, ""))  # looked through in one go: a folder may have thousands
+    return max(map(int, re.findall(rf"\0{prefix}([0-9]{{1,18}})(?=[-.\0])", listed)), default=-1) + 1
 
 
 # --- tokens

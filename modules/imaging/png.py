@@ -30,6 +30,8 @@ _JPEG_EXIF_LIMIT = 65000  # bytes that one APP1 segment holds, less room for its
 _NOISE = frozenset(("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "chromaticity", "icc_profile"))
 _NOISE |= {"exif", "photoshop", "loop", "background", "timestamp", "duration", "progressive", "progression"}
 """Facts about the encoding, not about the picture."""
+_PNG_LEVEL = 4
+"""0..9. Half the time of Pillow's 6 (21 instead of 47 ms for 512x512 of flat colours) for files up to 4 % larger."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,7 @@ def _arguments(name: str, text: str, policy: SavePolicy, texts: Mapping[str, str
         chunks = PngInfo()
         for key, value in {**({PARAMETERS: text} if text else {}), **texts}.items():
             chunks.add_text(key, value)
-        return {"pnginfo": chunks}
+        return {"pnginfo": chunks, "compress_level": _PNG_LEVEL}
     if name == "gif":
         return {"comment": text.encode()} if text else {}
     exif = {"exif": _exif(text)} if text else {}

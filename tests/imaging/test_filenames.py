@@ -190,6 +190,8 @@ def test_numbers() -> None:
         ([], "", 0),
         (["00000-1.png", "00003.png", "grid-0009.png", "note.txt"], "", 4),
         (["00009-1.png", "grid-0004.png", "grid-0002-7.jpg"], "grid", 5),
+        (["7-\n9-a.png", "a\n9-a.png"], "", 8),
+        (["a.b-0004.png", "axb-0009.png"], "a.b", 5),
         (["grid-.png", "-5.png", "5x.png", "\u0665.png", "9" * 40 + ".png"], "", 0),
     ],
 )
