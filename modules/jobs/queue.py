@@ -404,18 +404,26 @@ class Queue:
             return
         except BaseException as error:
             name = type(error).__name__
-            for job in jobs:  # first: who asks for one of them from now on is told of its end, not that Easel stops
-                self._end(job, Outcome(state="failed", error=f"Easel was stopped by {name}.", error_type=name))
+            failed = Outcome(state="failed", error=f"Easel was stopped by {name}.", error_type=name)
+            self._end(jobs, [failed] * len(jobs))  # first: who asks for one now hears its end, not that Easel stops
             with self._changing:
                 self._stopped, self._dead = True, error
                 self._changing.notify_all()
             self._waiters.tell_all()
             log.critical("Job %s ended its worker by %s; no job runs until Easel is restarted.", jobs[0].id, name)
             raise
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            self._end(job, outcome)
+        self._end(jobs, outcomes)
 
-    def _end(self, job: Job, outcome: Outcome) -> None:
+    def _end(self, jobs: Jobs, outcomes: Sequence[Outcome]) -> None:
+        """Jobs have ended. Who waits for them is told first; what nobody waits for is done once for all of them."""
+        ended = [self._ended_as(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
+        for job in ended:
+            log.info("%s", _line(job), extra={"facts": _facts(job)})
+            self._tell(job)
+        self._prune()
+        self._sync(ended)
+
+    def _ended_as(self, job: Job, outcome: Outcome) -> Job:
         changes = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
         ended = dataclasses.replace(job, **changes, finished=self._now())
         with self._changing:
@@ -427,17 +435,14 @@ class Queue:
             self._live = {id: control for id, control in self._live.items() if id != job.id}
             self._count()
         self._waiters.tell(job.id)
-        log.info("%s", _line(ended), extra={"facts": _facts(ended)})
-        self._tell(ended)
-        self._prune()
-        self._sync(ended)
+        return ended
 
-    def _sync(self, ended: Job) -> None:
-        """Bring the end to the disk. A power cut before makes the job run again: to the same pictures."""
+    def _sync(self, ended: Jobs) -> None:
+        """Bring the ends to the disk. A power cut before makes the jobs run again: to the same pictures."""
         try:
             self._store.sync()
         except StoreError as error:
-            log.error("The end of job %s may not be on the disk: %s", ended.id, error)
+            log.error("The end of job %s may not be on the disk: %s", ", ".join(job.id for job in ended), error)
 
     def _tell(self, ended: Job) -> None:
         for listener in self._on_ended:

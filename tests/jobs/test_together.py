@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from modules.core.errors import BadRequest
 from modules.core.types import JsonObject
 from modules.jobs.progress import Control
-from modules.jobs.queue import Queue
+from modules.jobs.queue import Job, Queue
 from modules.jobs.together import Together
 from tests.jobs.runners import WAIT, Gate, Make
 
@@ -47,10 +48,12 @@ def kitchen() -> Kitchen:
     return Kitchen()
 
 
-def served(make: Make, gate: Gate, kitchen: Kitchen, orders: Sequence[tuple[str | None, JsonObject]]) -> Queue:
+def served(
+    make: Make, gate: Gate, kitchen: Kitchen, orders: Sequence[tuple[str | None, JsonObject]], **more: Any
+) -> Queue:
     """All orders wait behind one job -> the queue, when they are done."""
     group = Together(run=kitchen.together, room=lambda request: 2)
-    queue: Queue = make({"dish": kitchen.alone}, together={"dish": group})
+    queue: Queue = make({"dish": kitchen.alone}, together={"dish": group}, **more)
     queue.start()
     queue.submit("gate", {})
     gate.enter()
@@ -83,3 +86,22 @@ def test_one_that_cannot_be_saved_fails_alone(make: Make, gate: Gate, kitchen: K
     assert [queue.get(f"d{number}").state for number in (0, 1)] == ["done", "failed"]
     assert queue.get("d1").error == "The disk is full."
     assert kitchen.singles == []
+
+
+def test_all_of_a_group_have_their_answer_before_listeners_hear_of_one(
+    make: Make, gate: Gate, kitchen: Kitchen
+) -> None:
+    queues: list[Queue] = []
+    heard: dict[str, list[str]] = {}
+
+    def kept(*arguments: Any, **more: Any) -> Queue:
+        queues.append(make(*arguments, **more))
+        return queues[0]
+
+    def listen(job: Job) -> None:
+        if job.kind == "dish":
+            heard[job.id] = [queues[0].get(f"d{number}").state for number in range(3)]
+
+    served(kept, gate, kitchen, [("x", {})] * 3, on_ended=[listen]).stop(WAIT)
+    assert kitchen.groups == [[0, 1, 2]]
+    assert heard == {f"d{number}": ["done"] * 3 for number in range(3)}
