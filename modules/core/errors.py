@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 LONGEST_NAME = 200
 """Characters of a wrong name that a message repeats: it goes into logs, and anybody may send a megabyte."""
 
