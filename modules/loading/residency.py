@@ -1,13 +1,14 @@
 """Which parts of a model are on the accelerator: a policy that is asked before each kind of work.
 
 "normal": everything stays there. "medvram": only the part at work (text encoder, denoiser or VAE), the others wait in
-RAM. "lowvram": as medvram, and the denoiser's weights follow its computation block by block (diffusers' group
-offloading).
+RAM. "lowvram": as medvram, and of the denoiser only the layer that computes (`follow`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -34,11 +35,7 @@ class Residency:
         self._parts = parts
         self._whole_at = self.home
         if self.mode == "lowvram":
-            from diffusers.hooks import apply_group_offloading
-
-            apply_group_offloading(
-                parts["denoiser"], self._device, torch.device("cpu"), offload_type="leaf_level", use_stream=False
-            )
+            follow(parts["denoiser"], self._device)
 
     def lower(self) -> str | None:
         """Go on with less of the model on the device -> the new mode, None when there is no lower one."""
@@ -82,5 +79,33 @@ class Residency:
         return True
 
     def _movable(self) -> list[str]:
-        """A denoiser under group offloading is moved by its own hooks."""
+        """A denoiser whose layers come and go stays where it is."""
         return [name for name in self._parts if not (self.mode == "lowvram" and name == "denoiser")]
+
+
+def follow(network: nn.Module, device: torch.device) -> None:
+    """From now on every layer has its weights on a device while it computes; where they lie otherwise they stay, too.
+
+    diffusers' group offloading wants a further package (accelerate), and copies weights back that nobody has changed.
+    """
+    for module in network.modules():
+        if module._parameters or module._buffers:
+            module.forward = _brought(module, module.forward, device)
+
+
+def _brought(module: nn.Module, forward: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+    """Copies stand in the layer's own tables of weights and buffers while it computes."""
+
+    @functools.wraps(forward)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        kept: list[tuple[dict[str, Any], dict[str, Any]]]
+        kept = [(table, dict(table)) for table in (module._parameters, module._buffers)]
+        try:
+            for table, own in kept:
+                table.update({name: each.to(device) for name, each in own.items() if each is not None})
+            return forward(*args, **kwargs)
+        finally:
+            for table, own in kept:
+                table.update(own)
+
+    return call

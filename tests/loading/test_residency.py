@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from modules.loading.residency import Residency
+from modules.loading.residency import Residency, follow
 
 GPU = torch.device("cuda", 0)
 CPU = torch.device("cpu")
+META = torch.device("meta")
 
 
 class Part(nn.Module):
@@ -71,6 +72,21 @@ def test_a_model_that_is_not_in_use_leaves_and_comes_back(mode: str) -> None:
     assert {part.at for part in parts.values()} == {CPU}
     residency.enter()
     assert {part.at for part in parts.values()} == {residency.home}
+
+
+def test_lowvram_brings_each_layer_while_it_computes_and_no_longer() -> None:
+    """On the meta device, the one other that every machine has; an error on the way changes nothing of that."""
+    network = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)).eval()
+    before = {name: each.clone() for name, each in network.state_dict().items()}
+    seen: list[torch.device] = []
+    follow(network, META)
+    network[0].register_forward_hook(lambda *_: seen.extend(each.device for each in network.parameters()))
+    with torch.inference_mode():
+        assert network(torch.ones(2, 4, device=META)).device == META
+        with pytest.raises(RuntimeError):
+            network(torch.ones(2, 5, device=META))
+    assert set(seen) == {CPU}
+    assert all(torch.equal(each, before[name]) for name, each in network.state_dict().items())
 
 
 def test_on_the_cpu_there_is_nothing_to_save() -> None:
