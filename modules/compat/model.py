@@ -20,7 +20,7 @@ from modules.compat.clip import GeneralConditioner as GeneralConditioner
 from modules.compat.original.k import DiscreteSchedule
 from modules.compat.original.unet import DiffusionWrapper, shown
 from modules.core.noise import PictureNoise
-from modules.loading import ldm_names
+from modules.loading import ldm_names, storage
 
 if TYPE_CHECKING:
     from modules.compat.room import Room
@@ -52,8 +52,13 @@ class SdModel:
         """The loaded model itself."""
         found: Model | None = self._loaded()
         if found is None:
+            now = self._room.app.options.snapshot()
             with self._room.floor:
-                found = self._room.studio.shelf.get(self._entry)
+                found = self._room.studio.shelf.get(
+                    self._entry,
+                    eight_bits=storage.wanted(now, self._entry.family),
+                    packed=storage.packed(now),
+                )
             self._loaded = weakref.ref(found)
         return found
 

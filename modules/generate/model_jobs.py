@@ -26,8 +26,15 @@ def runner(studio: Callable[[], Studio], options: Options) -> Callable[[JsonObje
         if job["action"] == UNLOAD:
             studio().shelf.clear()
         else:
-            library = studio().library
-            studio().shelf.get(library.chosen(now["sd_model_checkpoint"]), keep=now["sd_checkpoint_cache"])
+            from modules.loading import storage
+
+            entry = studio().library.chosen(now["sd_model_checkpoint"])
+            studio().shelf.get(
+                entry,
+                keep=now["sd_checkpoint_cache"],
+                eight_bits=storage.wanted(now, entry.family),
+                packed=storage.packed(now),
+            )
         return {"pictures": [], "seconds": time.perf_counter() - started}
 
     return run

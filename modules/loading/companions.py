@@ -37,11 +37,11 @@ class Companion:
     prefix: str
 
     def weights(self, *besides: str) -> dict[str, Tensor]:
-        """The part's tensors as views of the mapped file; besides: names that are wanted without the prefix too.
+        """The part's tensors as `opening.stored` has them; besides: names that are wanted without the prefix too.
 
         Raises DamagedFile.
         """
-        every = opening.tensors(self.path)
+        every = opening.stored(self.path)
         part = {name[len(self.prefix) :]: tensor for name, tensor in every.items() if name.startswith(self.prefix)}
         return {**{name: every[name] for name in besides if name in every}, **part}
 

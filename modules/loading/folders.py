@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modules.core.errors import DamagedFile
-from modules.loading import header as safetensors
-from modules.loading import ldm_names, pickles
+from modules.loading import ldm_names
 from modules.loading.header import Header, TensorInfo
 from modules.loading.walking import MARK
 
@@ -166,10 +165,12 @@ def _same(part: _Part, name: str) -> _Origin:
 
 
 def _part(folder: Path, name: str) -> _Part:
+    from modules.loading import opening
+
     infos: dict[str, TensorInfo] = {}
     files: dict[str, Path] = {}
     for path in _files(folder, name):
-        facts = pickles.header(path) if path.suffix == ".bin" else safetensors.read(path)
+        facts = opening.header(path)
         infos |= facts.tensors
         files |= dict.fromkeys(facts.tensors, path)
     infos = {own: info for own, info in infos.items() if not own.endswith("position_ids")}
@@ -202,7 +203,7 @@ def _sharded(part: Path, listed: Mapping[str, Any]) -> list[Path]:
 def _tensors_of(path: Path) -> dict[str, Tensor]:
     from modules.loading import opening
 
-    return opening.tensors(path)
+    return opening.stored(path)
 
 
 def _json(folder: Path, name: str, *, optional: bool = False) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """GGUF files (version 2 and 3): a transformer or its T5 encoder with small numbers, as other programs pass them on.
 
-Names and shapes are read from the header; numbers are unpacked to float16 when the tensors are asked for, so such a
-file saves disk and download, not memory. T5 encoders have names of their own there, which are put back.
+Names and shapes are read from the header; the tensors are views of the mapped file, small numbers packed as they are
+there (`packed`). T5 encoders have names of their own, which are put back.
 """
 
 from __future__ import annotations
@@ -63,13 +63,15 @@ def header(path: Path) -> Header:
 
 
 def tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors by name: views of the mapped file where their type is one of torch's, else unpacked to float16.
+    """All tensors by name, views of the mapped file: plain ones where their type is one of torch's, else packed ones
+    that come out as float16 unless something else is asked for.
 
     Raises DamagedFile, for a type that is not known too.
     """
     import torch
 
-    from modules.loading.gguf_blocks import KINDS, unpacked
+    from modules.loading.gguf_blocks import KINDS, Blocks
+    from modules.loading.packed import Packed
 
     entries, _ = _read(path)
     unknown = {entry.type for entry in entries.values()} - set(KINDS)
@@ -78,14 +80,20 @@ def tensors(path: Path) -> dict[str, Tensor]:
         raise DamagedFile(f"{path.name}: numbers of the GGUF type {min(unknown)} are not read. Take a file in {known}.")
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    result = {}
+    result: dict[str, Tensor] = {}
+    nothing = torch.empty(0, dtype=torch.uint8)
     for name, entry in entries.items():
         kind = KINDS[entry.type]
         count = math.prod(entry.shape) // kind.numbers * kind.size
+        if math.prod(entry.shape) % kind.numbers:
+            raise DamagedFile(f"{path.name}: {name} {entry.shape} is no whole number of blocks of {kind.name}.")
         if entry.start + count > len(mapped):
             raise DamagedFile(f"{path.name}: ends inside the tensor {name}. The download was cut short.")
-        data = torch.frombuffer(mapped, dtype=torch.uint8, count=count, offset=entry.start) if count else torch.empty(0)
-        result[name] = unpacked(data, kind, entry.shape)
+        data = torch.frombuffer(mapped, dtype=torch.uint8, count=count, offset=entry.start) if count else nothing
+        if kind.dtype is None:
+            result[name] = Packed({"bytes": data}, Blocks(kind), entry.shape, torch.float16)
+        else:
+            result[name] = data.view(kind.dtype).reshape(entry.shape)
     return result
 
 

@@ -1,4 +1,4 @@
-"""Numbers of GGUF files: blocks of 32 or 256 small integers with scales, unpacked to float16 (ggml's types).
+"""Numbers of GGUF files: blocks of 32 or 256 small integers with scales (ggml's types), and how they are unpacked.
 
 Each function takes the blocks of a tensor as bytes (blocks, size) and gives their numbers (blocks, 32 or 256), float32.
 """
@@ -6,10 +6,13 @@ Each function takes the blocks of a tensor as bytes (blocks, size) and gives the
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
+
+from modules.loading.packed import Parts, Rows
 
 Unpack = Callable[[Tensor], Tensor]
 
@@ -28,14 +31,24 @@ class Kind:
     dtype: torch.dtype | None = None
 
 
-def unpacked(data: Tensor, kind: Kind, shape: tuple[int, ...]) -> Tensor:
-    """data: all bytes of a tensor -> the tensor; a view where it is a type of torch's, else float16."""
-    if kind.dtype is not None:
-        return data.view(kind.dtype).reshape(shape)
-    assert kind.unpack is not None
-    blocks = data.reshape(-1, kind.size)
-    parts = [kind.unpack(some).half().reshape(-1) for some in torch.split(blocks, AT_ONCE)]
-    return torch.cat(parts).reshape(shape) if parts else torch.zeros(shape, dtype=torch.float16)
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """A `packed.Packing`: one part, "bytes", all blocks of a tensor as bytes, row after row."""
+
+    kind: Kind
+
+    def numbers(self, parts: Parts, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        assert self.kind.unpack is not None
+        blocks = parts["bytes"].reshape(-1, self.kind.size)
+        result = torch.empty(len(blocks), self.kind.numbers, dtype=dtype, device=blocks.device)
+        for into, some in zip(torch.split(result, AT_ONCE), torch.split(blocks, AT_ONCE), strict=True):
+            into.copy_(self.kind.unpack(some))
+        return result.reshape(shape)
+
+    def rows(self, parts: Parts, shape: tuple[int, ...], which: Rows) -> Parts | None:
+        if math.prod(shape[1:]) % self.kind.numbers:
+            return None  # a block goes over the end of a row
+        return {"bytes": parts["bytes"].reshape(shape[0], -1)[which].flatten()}
 
 
 def _half(blocks: Tensor, at: int) -> Tensor:
@@ -50,7 +63,7 @@ def _nibbles(data: Tensor) -> Tensor:
 
 def _bits(data: Tensor) -> Tensor:
     """(blocks, n) -> (blocks, 8 n): the bits of each byte, lowest first."""
-    return (data.unsqueeze(-1) >> torch.arange(8, dtype=torch.uint8) & 1).flatten(1)
+    return (data.unsqueeze(-1) >> torch.arange(8, dtype=torch.uint8, device=data.device) & 1).flatten(1)
 
 
 def q4_0(blocks: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from modules.core import device
 from modules.core.device import Placement
 from modules.core.errors import DamagedFile
 from modules.core.process import NoiseProcess, TrainedLevels
-from modules.loading import families, opening, prediction
+from modules.loading import families, opening, packed, prediction
 from modules.loading.companions import NOWHERE, Companions
 from modules.loading.families import Family
 from modules.loading.library import Checkpoint
@@ -83,8 +83,16 @@ class Model:
         return kind(around(self.network), levels, whole_times=whole_times)
 
 
-def load(checkpoint: Checkpoint, placement: Placement, residency: Residency, companions: Companions = NOWHERE) -> Model:
-    """Read a checkpoint; companions: where parts may lie that its file lacks.
+def load(
+    checkpoint: Checkpoint,
+    placement: Placement,
+    residency: Residency,
+    companions: Companions = NOWHERE,
+    *,
+    keep_packed: bool = True,
+) -> Model:
+    """Read a checkpoint; companions: where parts may lie that its file lacks; keep_packed: small numbers stay as the
+    files have them (`packed`), else they become ordinary weights once they are where they belong.
 
     Raises DamagedFile where parts have odd shapes, EaselError where they are nowhere.
     """
@@ -95,7 +103,7 @@ def load(checkpoint: Checkpoint, placement: Placement, residency: Residency, com
     obstacle = families.obstacle(family, facts)
     if obstacle:
         raise DamagedFile(f"{checkpoint.name}: {obstacle}")
-    weights = opening.tensors(checkpoint.path)
+    weights = opening.stored(checkpoint.path)
     placement = device.wide(placement) if family.wide else placement
     source = Source(
         header=facts,
@@ -104,12 +112,16 @@ def load(checkpoint: Checkpoint, placement: Placement, residency: Residency, com
         placement=placement,
         home=residency.home,
         companions=companions,
+        keep_packed=keep_packed,
     )
     try:
         made = _builder(family)(source)
     except (KeyError, StopIteration, RuntimeError, ValueError) as error:
         raise DamagedFile(f"{checkpoint.name}: not a complete {family.title} checkpoint ({error}).") from error
     towers = nn.ModuleDict(made.text.towers)
+    for network in () if keep_packed else (towers, made.denoiser):
+        packed.unpack(network, source.pages.let_go)
+    packed.unpack(made.autoencoder, source.pages.let_go)  # it is small, and works once a picture
     residency.manage({"text": towers, "denoiser": made.denoiser, "vae": made.autoencoder})
     log.info("Loaded %s (%s) in %.1f s.", checkpoint.title, family.title, time.perf_counter() - started)
     return Model(

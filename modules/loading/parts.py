@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from modules.core.device import Placement
 from modules.core.process import NoiseProcess, TrainedLevels, VarianceExploding
+from modules.loading import packed
 from modules.loading.companions import NOWHERE, Companions
 from modules.loading.families import Family
 from modules.loading.header import Header
@@ -33,7 +34,7 @@ Ask: TypeAlias = Callable[[nn.Module, Tensor, Tensor, Given], Tensor]
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Source:
     """An opened checkpoint of a recognised family. weights: views of the mapped file; home: where parts are put;
-    companions: where parts may lie that the file lacks.
+    companions: where parts may lie that the file lacks; keep_packed: see `loader.load`.
     """
 
     header: Header
@@ -42,6 +43,7 @@ class Source:
     placement: Placement
     home: torch.device
     companions: Companions = NOWHERE
+    keep_packed: bool = True
 
     @functools.cached_property
     def pages(self) -> Pages:
@@ -89,9 +91,9 @@ def filled(
     channels_last: Callable[[str], bool] = lambda name: False,
     pages: Pages | None = None,
 ) -> nn.Module:
-    """Put weights into a model made on the meta device; each tensor is converted and moved once, and what it was copied
-    from gives its memory back. channels_last: whether convolutions of this name lie in that order; pages: of the
-    weights' file.
+    """Put weights into a model made on the meta device; each tensor is converted (packed ones stay so) and moved once,
+    and what it was copied from gives its memory back. channels_last: whether convolutions of this name lie in that
+    order; pages: of the weights' file.
 
     Raises RuntimeError for missing, unknown and misshapen ones.
     """
@@ -99,7 +101,8 @@ def filled(
     for name, tensor in weights.items():
         order = torch.channels_last if tensor.dim() == 4 and channels_last(name) else torch.preserve_format
         ready[name] = tensor.to(device=device, dtype=dtype, memory_format=order)
-        if pages is not None and ready[name].data_ptr() != tensor.data_ptr():
-            pages.let_go(tensor)
+        for old, new in zip(packed.stored(tensor), packed.stored(ready[name]), strict=True):
+            if pages is not None and new.data_ptr() != old.data_ptr():
+                pages.let_go(old)
     model.load_state_dict(ready, strict=True, assign=True)
     return model.eval().requires_grad_(False)

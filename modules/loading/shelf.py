@@ -39,7 +39,7 @@ class Shelf:
         self._for_xl = for_xl or residency
         self._companions = companions
         self._residency = residency
-        self._models: OrderedDict[tuple[str, int, int, bool], Model] = OrderedDict()
+        self._models: OrderedDict[tuple[str, int, int, bool, bool], Model] = OrderedDict()
         self._vaes: OrderedDict[tuple[str, int, int], nn.Module] = OrderedDict()
 
     def get(
@@ -50,19 +50,20 @@ class Shelf:
         vae: VaeFile | None = None,
         keep_vaes: int = 0,
         eight_bits: bool = False,
+        packed: bool = True,
     ) -> Model:
         """The model of a checkpoint, loaded if need be; `keep` more may stay in RAM. Raises DamagedFile.
 
         vae: the file whose VAE it has now, None: its own; `keep_vaes` more stay in RAM. eight_bits: its denoiser's
-        weights are kept so (see `storage`).
+        weights are kept so (see `storage`); packed: those of quantized files stay as they are there.
         """
-        key = (str(checkpoint.path), checkpoint.size, checkpoint.mtime, eight_bits)
+        key = (str(checkpoint.path), checkpoint.size, checkpoint.mtime, eight_bits, packed)
         found = self._models.pop(key, None)
         self._make_room(keep)
         if found is None:
             large = (checkpoint.family or "").startswith("sdxl")
             residency = Residency(self._for_xl if large else self._residency, self.placement.device)
-            found = loader.load(checkpoint, self.placement, residency, self._companions)
+            found = loader.load(checkpoint, self.placement, residency, self._companions, keep_packed=packed)
             if eight_bits:
                 storage.compress(found.unet, found.placement.dtype)
         else:

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from modules.loading.packed import Packed
+
 EIGHT_BITS = torch.float8_e4m3fn
 LAYERS = (nn.Linear, nn.Conv2d)
 """What is kept in 8 bits; norms and embeddings stay as they are."""
@@ -23,10 +25,18 @@ def wanted(options: Mapping[str, Any], family: str | None) -> bool:
     return way == "Enable" or (way == "Enable for SDXL" and (family or "").startswith("sdxl"))
 
 
+def packed(options: Mapping[str, Any]) -> bool:
+    """Whether the weights of quantized files stay as they are there (`packed.Packed`)."""
+    kept: bool = options["quantized_weights"] == "Packed"
+    return kept
+
+
 def compress(network: nn.Module, dtype: torch.dtype) -> None:
-    """Keep the weights of a network's layers in 8 bits; it computes in `dtype` as before."""
+    """Keep the weights of a network's layers in 8 bits; it computes in `dtype` as before. Packed ones stay as they are:
+    they are no larger, and whole.
+    """
     from diffusers.hooks.layerwise_casting import apply_layerwise_casting_hook
 
     for module in network.modules():
-        if isinstance(module, LAYERS):
+        if isinstance(module, LAYERS) and not isinstance(module.weight, Packed):
             apply_layerwise_casting_hook(module, EIGHT_BITS, dtype, non_blocking=False)

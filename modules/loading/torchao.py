@@ -1,4 +1,4 @@
-"""Matrices of small numbers as torchao writes them into .safetensors files, multiplied out, without the package.
+"""Matrices of small numbers as torchao writes them into .safetensors files, read without the package.
 
 A matrix "a.weight" lies there as "a._weight_qdata" with "a._weight_scale", one number for every block of it, and
 perhaps "a._weight_zero_point". The file's metadata tell its kind, the sides of its blocks and its number format under
@@ -17,7 +17,10 @@ from modules.loading import torchao_small
 from modules.loading.header import Header, TensorInfo
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from modules.loading.packed import Parts, Rows
 
 READ = ("Float8Tensor", "Int8Tensor", "IntxUnpackedToInt8Tensor")
 """Kinds that are one stored number for each of the matrix, times a scale."""
@@ -27,8 +30,8 @@ NUMBERS, SCALE, ZERO, BEFORE = "qdata", "scale", "zero_point", "act_pre_scale"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """One that the metadata tell of. beside: what the names of its parts begin with; blocks: their sides, None where
-    the scales' own shape says it; facts: all that is told.
+    """One that the metadata tell of, and its `packed.Packing`. beside: what the names of its parts begin with; blocks:
+    their sides, None where the scales' own shape says it; facts: all that is told.
     """
 
     name: str
@@ -49,6 +52,27 @@ class Matrix:
             return torchao_small.obstacle(self.kind, self.facts)
         return "" if self.kind in READ else self.kind
 
+    def numbers(self, parts: Parts, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Small numbers less the zero points, times the scales."""
+        if self.small:
+            return torchao_small.product(self.kind, self.facts, parts).to(dtype)
+        values, scale, zero = parts[NUMBERS].float(), parts[SCALE], parts.get(ZERO)
+        if zero is not None:
+            values = values - _spread(zero, values.shape, self.blocks)
+        return (values * _spread(scale, values.shape, self.blocks)).to(dtype)
+
+    def rows(self, parts: Parts, shape: tuple[int, ...], which: Rows) -> Parts | None:
+        """Where rows have scales of their own, or all have the same."""
+        if self.facts.get("is_swizzled_scales") or (self.blocks and self.blocks[0] != 1):
+            return None
+        across = self.kind in torchao_small.ACROSS
+        several = {name: part for name, part in parts.items() if part.numel() > 1}
+        down = {name: part.t() if across and name != NUMBERS else part for name, part in several.items()}
+        if any(len(part) != shape[0] for part in down.values()):
+            return None
+        cut = {name: part[which] for name, part in down.items()}
+        return {**parts, **{name: part.t() if across and name != NUMBERS else part for name, part in cut.items()}}
+
 
 def plain(header: Header) -> Header:
     """The header with such matrices under their own names and shapes; itself for any other file.
@@ -67,21 +91,26 @@ def plain(header: Header) -> Header:
         )
     parts = tuple(each.beside for each in matrices)
     kept = {name: info for name, info in header.tensors.items() if not name.startswith(parts)}
-    own = {each.name: TensorInfo("BF16", _shape(header, each)) for each in matrices}
+    own = {each.name: TensorInfo("BF16", _shape(each, header.shape(each.beside + NUMBERS))) for each in matrices}
     return dataclasses.replace(header, tensors=kept | own)
 
 
-def multiplied_out(weights: Mapping[str, Tensor], header: Header) -> dict[str, Tensor]:
-    """The tensors of a file that `plain` accepts, such matrices as bfloat16 ones. header: as it is in the file.
-
-    Raises DamagedFile where parts are missing or do not fit.
+def packed(weights: Mapping[str, Tensor], header: Header) -> dict[str, Tensor]:
+    """The tensors of a file that `plain` accepts, such matrices packed, in bfloat16 unless something else is asked for.
+    header: as it is in the file. Raises DamagedFile where parts are missing or do not fit.
     """
+    import torch
+
+    from modules.loading.packed import checked
+
     result = dict(weights)
     for each in _matrices(header):
-        parts = {name: result.pop(name) for name in list(result) if name.startswith(each.beside)}
+        found = {name: result.pop(name) for name in list(result) if name.startswith(each.beside)}
+        parts = {name.removeprefix(each.beside): part for name, part in found.items()}
         try:
-            result[each.name] = _product(each, {name.removeprefix(each.beside): part for name, part in parts.items()})
-        except (KeyError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
+            shape = _shape(each, tuple(parts[NUMBERS].shape))
+            result[each.name] = checked(parts, each, shape, torch.bfloat16)
+        except (KeyError, IndexError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
             raise DamagedFile(f"{header.path.name}: the numbers of {each.name} cannot be read ({error}).") from error
     return result
 
@@ -104,8 +133,7 @@ def _matrices(header: Header) -> list[Matrix]:
     return found
 
 
-def _shape(header: Header, matrix: Matrix) -> tuple[int, ...]:
-    stored = header.shape(matrix.beside + NUMBERS)
+def _shape(matrix: Matrix, stored: tuple[int, ...]) -> tuple[int, ...]:
     return torchao_small.shape(matrix.kind, matrix.facts, stored) if matrix.small else stored
 
 
@@ -115,18 +143,6 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
-
-
-def _product(matrix: Matrix, parts: Mapping[str, Tensor]) -> Tensor:
-    """Numbers (any shape) less the zero points, times the scales."""
-    import torch
-
-    if matrix.small:
-        return torchao_small.product(matrix.kind, matrix.facts, parts).to(torch.bfloat16)
-    values, scale, zero = parts[NUMBERS].float(), parts[SCALE], parts.get(ZERO)
-    if zero is not None:
-        values = values - _spread(zero, values.shape, matrix.blocks)
-    return (values * _spread(scale, values.shape, matrix.blocks)).to(torch.bfloat16)
 
 
 def _spread(each: Tensor, shape: Sequence[int], blocks: Sequence[int] | None) -> Tensor:

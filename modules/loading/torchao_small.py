@@ -1,9 +1,10 @@
 """torchao's matrices of 4-bit integers, of microscaled numbers (OCP MX) and of NVFP4, multiplied out. For `torchao`.
 
 Two 4-bit numbers share a byte, the earlier one in its lower half. Integers are -8..7, times a scale and plus an offset
-for each group along a row, which lie there as (groups, rows). The others have a scale for each 32 (MX: a power of two)
-or 16 (NVFP4) numbers along a row, as (rows, groups) or in the order of NVIDIA's block-scaling layout, 128 rows by 4
-groups at a time; NVFP4 perhaps one more for all.
+for each group along a row, which lie there as (groups, rows); as Intel's cards have them they are 0..15 less a zero
+point. Tensor cores want them in tiles (`_in_tiles`). The others have a scale for each 32 (MX: a power of two) or 16
+(NVFP4) numbers along a row, as (rows, groups) or in the order of NVIDIA's block-scaling layout, 128 rows by 4 groups at
+a time; NVFP4 perhaps one more for all. Numbers of 6 bits have a byte each.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 INTEGERS, MICROSCALED, NVIDIAS = "Int4Tensor", "MXTensor", "NVFP4Tensor"
-KINDS = (INTEGERS, MICROSCALED, NVIDIAS)
-FORMATS = ("float8_e4m3fn", "float8_e5m2", "float4_e2m1fn_x2")
+TILES, INTELS = "Int4TilePackedTo4dTensor", "Int4PlainInt32Tensor"
+KINDS = (INTEGERS, TILES, INTELS, MICROSCALED, NVIDIAS)
+ACROSS = (INTEGERS, INTELS)
+"""Their scales lie as (groups, rows)."""
+SIX_BITS = {"fp6_e2m3": (3, 1), "fp6_e3m2": (2, 3)}
+"""Bits of the fraction, bias of the exponent."""
+FORMATS = ("float8_e4m3fn", "float8_e5m2", "float4_e2m1fn_x2", *SIX_BITS)
 """Numbers of a microscaled matrix that are read."""
 PACKED = FORMATS[2]
 POSITIVE = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
@@ -31,8 +37,12 @@ def obstacle(kind: str, facts: Mapping[str, Any]) -> str:
 
 def shape(kind: str, facts: Mapping[str, Any], stored: tuple[int, ...]) -> tuple[int, ...]:
     """The matrix's own, of its stored numbers'."""
+    told = facts.get("shape")
+    if kind == TILES and isinstance(told, list):
+        return tuple(int(side) for side in told)
     packed = kind != MICROSCALED or _format(facts) == PACKED
-    return (*stored[:-1], 2 * stored[-1]) if packed and stored else stored
+    each = 8 if kind == INTELS else 2 if packed else 1
+    return (*stored[:-1], each * stored[-1]) if stored else stored
 
 
 def product(kind: str, facts: Mapping[str, Any], parts: Mapping[str, Tensor]) -> Tensor:
@@ -40,14 +50,23 @@ def product(kind: str, facts: Mapping[str, Any], parts: Mapping[str, Tensor]) ->
 
     Raises KeyError, TypeError, ValueError, ZeroDivisionError or RuntimeError where they do not fit.
     """
-    numbers, scale = parts["qdata"], parts["scale"]
+    numbers = parts["qdata"]
+    if kind == TILES:
+        rows, columns = facts["shape"]
+        return _in_tiles(numbers, parts["scale_and_zero"].float())[:rows, :columns]
+    scale = parts["scale"]
     if numbers.dim() != 2:
         raise ValueError(f"{numbers.dim()} dimensions")
     if kind == INTEGERS:
         values = _halves(numbers)
         values = (values - 16 * (values > 7)).float()
         return _grouped(values, scale.float().t(), parts["zero_point"].float().t())
-    values = numbers.float() if kind == MICROSCALED and _format(facts) != PACKED else _four_bits(numbers)
+    if kind == INTELS:
+        if (zero := parts["zero_point"]).is_floating_point():
+            raise ValueError("as Ascend's NPUs store them, not read here: take the file in bfloat16 or as GGUF")
+        per_group, less = scale.float().t(), zero.float().t()
+        return _grouped(_halves(numbers).float(), per_group, -less * per_group)
+    values = _wide(numbers, _format(facts)) if kind == MICROSCALED else _four_bits(numbers)
     rows, groups = len(values), values.shape[1] // int(facts["block_size"])
     factors = _in_rows(scale.float(), rows, groups) if facts.get("is_swizzled_scales") else scale.float()
     if (whole := parts.get("per_tensor_scale")) is not None:
@@ -66,6 +85,38 @@ def _halves(packed: Tensor) -> Tensor:
 
     data = packed.contiguous().view(torch.uint8)
     return torch.stack((data & 15, data >> 4), dim=-1).flatten(1).to(torch.int16)
+
+
+def _wide(numbers: Tensor, format: str) -> Tensor:
+    """The numbers of a microscaled matrix, before their scales."""
+    import torch
+
+    if format == PACKED:
+        return _four_bits(numbers)
+    if format not in SIX_BITS:
+        return numbers.float()
+    fraction, bias = SIX_BITS[format]
+    code = torch.arange(32, device=numbers.device)
+    exponent, part = code >> fraction, (code & (1 << fraction) - 1) / (1 << fraction)
+    levels = torch.where(exponent == 0, part * 2.0 ** (1 - bias), (1 + part) * torch.exp2(exponent.float() - bias))
+    return torch.cat([levels, -levels])[numbers.view(torch.uint8).int() & 63]
+
+
+def _in_tiles(words: Tensor, scale_and_offset: Tensor) -> Tensor:
+    """words (rows / 8, columns / 128, 32, 4) of eight numbers, as NVIDIA's tensor cores take them, scale_and_offset
+    (groups, rows, 2) -> (rows, columns).
+
+    The 32 are 8 rows by 4 pairs of columns; a word has the even columns of four pairs, 8 columns apart, then their odd
+    ones (PyTorch's aten/src/ATen/native/cuda/int4mm.cu). AMD's order, in the same shape, is another.
+    """
+    import torch
+
+    down, across, _, inner = words.shape
+    bytes_ = words.contiguous().view(torch.uint8)
+    eight = torch.stack((bytes_ & 15, bytes_ >> 4), dim=-1).reshape(down, across, 8, 4, inner, 2, 4)
+    values = eight.permute(0, 2, 1, 4, 6, 3, 5).reshape(down * 8, across * inner * 32).float() - 8
+    scale, offset = scale_and_offset.transpose(0, 1).unbind(-1)
+    return _grouped(values, scale, offset)
 
 
 def _four_bits(packed: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from modules.core.types import JsonObject
 from modules.loading import opening, safetensors_writing, vae_file
 from modules.loading.families import VAE
 from modules.loading.library import Checkpoint, Library
+from modules.loading.packed import dense
 from modules.merging import bake, formula, plan, recipe
 from modules.merging.bake import Addition
 from modules.merging.plan import Plan
@@ -95,7 +96,7 @@ def chosen(request: Merge, loras: Files) -> list[tuple[NetworkFile, float]]:
 
 def _parts(work: Plan, loras: Sequence[tuple[NetworkFile, float]], control: Control) -> Iterator[memoryview]:
     """The bytes of the result's tensors, in order."""
-    models = [opening.tensors(checkpoint.path) for checkpoint in work.checkpoints]
+    models = [opening.stored(checkpoint.path) for checkpoint in work.checkpoints]
     additions = bake.additions(work.headers[0], work.family, loras)
     baked = _vae(work)
     for done, (name, info) in enumerate(work.infos.items()):
@@ -110,7 +111,8 @@ def _parts(work: Plan, loras: Sequence[tuple[NetworkFile, float]], control: Cont
 
 
 def _merged(work: Plan, name: str, models: Sequence[Mapping[str, Tensor]], changes: Sequence[Addition]) -> Tensor:
-    a, *others = (model[name] for model in models) if name in work.merged else (models[0][name],)
+    """Matrices that a file has packed are unpacked here, one at a time."""
+    a, *others = (dense(model[name]) for model in (models if name in work.merged else models[:1]))
     if others:
         apply: Any = formula.weighted_sum if len(others) == 1 else formula.add_difference
         a = apply(a, *others, work.multiplier(name))

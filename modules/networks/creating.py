@@ -20,6 +20,7 @@ from modules.core.errors import BadRequest
 from modules.core.store import write_atomically
 from modules.imaging.filenames import component
 from modules.loading import families, opening
+from modules.loading.packed import dense
 from modules.networks.hypernetwork import ACTIVATIONS, Shape
 from modules.prompts import tokens
 from modules.prompts.chunks import CHUNK
@@ -75,7 +76,8 @@ def _token_table(checkpoint: Path) -> Tensor:
     if len(names) != 1:
         kind = f"{found.title} has {len(names)} CLIP text encoders"
         raise BadRequest(f"{kind}: embeddings are made for models with one, Stable Diffusion 1 and 2.", field="name")
-    return opening.tensors(checkpoint)[names[0]]
+    table: Tensor = dense(opening.stored(checkpoint)[names[0]])
+    return table
 
 
 def write_embedding(

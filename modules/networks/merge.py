@@ -1,8 +1,8 @@
 """Weights as a desired state: base + sum of strength * delta, and back to the base without a changed bit.
 
 One `Merge` a loaded model. Weights of changed layers are kept: on the CPU as they are (a changed layer gets another
-tensor, so that keeping costs no copy), of an accelerator as a copy in RAM. Weights in 8 bits are not written to: what
-they should become is worn while they compute (`worn`).
+tensor, so that keeping costs no copy), of an accelerator as a copy in RAM. Weights in 8 bits, and packed ones, are not
+written to: what they should become is worn while they compute (`worn`).
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Merge:
             start = torch.zeros(len(weight), device=weight.device) if base is None else base
             worn.total(start, terms)  # what cannot be worked out fails here, not in the midst of sampling
             moved = [(strength, delta.to(weight.device, delta.precision)) for strength, delta in terms]
-            dtype = self._dtype if worn.is_narrow(weight) else weight.dtype
+            dtype = self._dtype if weight.dtype in worn.NARROW else weight.dtype
             self._worn[target] = worn.put_on(target.layer.module, {target.attribute: moved}, dtype)
 
     def _undress(self) -> None:

@@ -1,7 +1,8 @@
 """Networks worn, not merged: a layer's weights become base + change for the time in which it computes, no longer.
 
-For weights in 8 bits, which would lose most of a small change by rounding, and for whoever asks for it
-(`lora_functional`). `merge` puts them on; the weights themselves are never written to.
+For weights in 8 bits, which would lose most of a small change by rounding, for packed ones, which would have to be
+unpacked for good, and for whoever asks for it (`lora_functional`). `merge` puts them on; the weights themselves are
+never written to.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+from modules.loading.packed import Packed, dense
 
 if TYPE_CHECKING:
     from modules.networks.deltas import Delta
@@ -24,13 +27,13 @@ Change = Callable[[Tensor], Tensor]
 
 
 def is_narrow(tensor: Tensor | None) -> bool:
-    """Whether a weight is kept in 8 bits."""
-    return tensor is not None and tensor.dtype in NARROW
+    """Whether a weight is kept in 8 bits, or packed."""
+    return tensor is not None and (tensor.dtype in NARROW or isinstance(tensor, Packed))
 
 
 def total(base: Tensor, terms: Sequence[tuple[float, Delta]]) -> Tensor:
     """base + strength * delta of every term, in their order and each in its own precision -> float32."""
-    result = base.to(torch.float32)
+    result: Tensor = dense(base.to(torch.float32))
     for strength, delta in terms:
         result = result.to(delta.precision)
         change = delta.to(base.device, delta.precision).delta(result)

@@ -24,7 +24,7 @@ inpainting_mask_weight initial_noise_multiplier img2img_extra_noise img2img_colo
 img2img_background_color upscaler_for_img2img tiling sd_vae_encode_method
 save_to_dirs grid_save_to_dirs directories_filename_pattern directories_max_prompt_words
 save_images_before_highres_fix use_old_hires_fix_width_height hires_fix_use_firstpass_conds
-sd_model_checkpoint sd_checkpoint_cache fp8_storage
+sd_model_checkpoint sd_checkpoint_cache fp8_storage quantized_weights
 sd_vae sd_vae_decode_method sd_vae_overrides_per_model_preferences sd_vae_checkpoint_cache
 auto_vae_precision auto_vae_precision_bfloat16 add_vae_name_to_info add_vae_hash_to_info
 emphasis comma_padding_backtrack sd3_enable_t5 distilled_cfg_scale batch_waiting_requests unfinished_save_seconds
@@ -74,6 +74,7 @@ OWN = frozenset(
         "batch_waiting_requests",
         "distilled_cfg_scale",
         "lora_biases_beside",
+        "quantized_weights",
         "unfinished_save_seconds",
     }
 )
@@ -186,7 +187,9 @@ HELP = {
     "backtrack_moves_embeddings": "A phrase that moves to the next 75 tokens at its comma takes its words of textual"
     " inversion with it. A1111 leaves their vectors behind and reads '!' instead; its pictures need that.",
     "lora_functional": "LoRAs are added while each layer computes, not merged into its weights: slower. Weights in"
-    " 8 bits are always treated so.",
+    " 8 bits, and packed ones, are always treated so.",
+    "quantized_weights": "GGUF, bitsandbytes, torchao, scaled float8: packed, they take the file's size in memory, and"
+    " each layer unpacks its own when it runs; unpacked once they are faster and take two to seven times the memory.",
     "lora_in_memory_limit": "Files kept in memory beside those in use, so that going back to them is quick.",
     "lora_not_found_warning_console": "What is left out of a prompt is told beside the picture in any case.",
     "lora_bundled_ti_to_infotext": "For textual inversions inside a LoRA file, the LoRA's name.",

@@ -190,6 +190,7 @@ SECTIONS: dict[tuple[str, str], tuple[Row, ...]] = {
         _int("batch_waiting_requests", 4, "Most pictures of waiting API requests in one batch", 1, 64),
         _float("unfinished_save_seconds", 10.0, "Seconds after which unfinished sampling is saved", 0, 3600, 0.1),
         _choice("fp8_storage", "Disable", "FP8 weight", ("Disable", "Enable for SDXL", "Enable")),
+        _choice("quantized_weights", "Packed", "Weights of quantized files in memory", ("Packed", "Unpacked")),
         _bool("cache_fp16_weight", False, "Cache FP16 weight for LoRA"),
     ),
     ("sampler-params", "Sampler parameters"): (

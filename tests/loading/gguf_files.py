@@ -24,7 +24,7 @@ def write(
     head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(remarks))
     for key, value in remarks.items():
         head += string(key) + struct.pack("<I", 8) + string(value)
-    data = b""
+    data = bytearray()
     for name, (kind, numbers) in tensors.items():
         shape = numbers.shape[::-1]
         head += string(name) + struct.pack("<I", len(shape)) + b"".join(struct.pack("<Q", size) for size in shape)
@@ -45,9 +45,7 @@ def stored(kind: int, numbers: NDArray[np.float32]) -> bytes:
     blocks = numbers.reshape(-1, 32)
     scale = np.abs(blocks).max(axis=1, keepdims=True) / 127
     whole = np.round(blocks / np.where(scale == 0, 1, scale)).astype(np.int8)
-    return b"".join(
-        struct.pack("<e", float(each)) + row.tobytes() for each, row in zip(scale[:, 0], whole, strict=True)
-    )
+    return np.concatenate([scale.astype("<f2").view(np.int8), whole], axis=1).tobytes()
 
 
 def string(text: str) -> bytes:

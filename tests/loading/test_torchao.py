@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -119,9 +120,62 @@ def test_microscaled_numbers(format: str, tmp_path: Path) -> None:
     assert torch.equal(opening.tensors(path)[NAME], expected.bfloat16())
 
 
+def tiled(codes: Tensor) -> Tensor:
+    """Numbers 0..15 as PyTorch's CUDA kernel lays them out for tensor cores, word by word: each lane of 32 takes a row
+    of 8 and, of 32 columns, the pairs at 2 (lane % 4) + 0, 8, 16 and 24.
+    """
+    rows, columns = codes.shape
+    words = torch.zeros(rows // 8, columns // 128, 32, 4, dtype=torch.int64)
+    for down, across, lane, inner in itertools.product(*map(range, words.shape)):
+        row, start = down * 8 + lane // 4, across * 128 + inner * 32 + 2 * (lane % 4)
+        pairs = [(start + apart, start + apart + 1) for apart in (0, 8, 16, 24)]
+        order = [even for even, _ in pairs] + [odd for _, odd in pairs]
+        words[down, across, lane, inner] = sum(int(codes[row, at]) << 4 * place for place, at in enumerate(order))
+    return words.to(torch.int32)
+
+
+def test_integers_in_tiles(tmp_path: Path) -> None:
+    codes = torch.randint(0, 16, (16, 256))
+    scale, offset = torch.rand(16, 8).bfloat16(), torch.rand(16, 8).bfloat16()
+    parts = {"qdata": tiled(codes), "scale_and_zero": torch.stack([scale, offset], -1).transpose(0, 1).contiguous()}
+    path = written(tmp_path / "tiles.safetensors", "Int4TilePackedTo4dTensor", parts, [1, 32], shape=[14, 250])
+    wide, plus = (each.float().repeat_interleave(32, 1) for each in (scale, offset))
+    assert opening.header(path).shape(NAME) == (14, 250)
+    assert torch.equal(opening.tensors(path)[NAME], ((codes - 8) * wide + plus)[:14, :250].bfloat16())
+
+
+def test_integers_as_intels_cards_have_them(tmp_path: Path) -> None:
+    codes = torch.randint(0, 16, (4, 64))
+    scale, zero = torch.rand(2, 4).half(), torch.randint(0, 16, (2, 4), dtype=torch.int8)
+    parts = {"qdata": packed(codes).view(torch.int32), "scale": scale, "zero_point": zero}
+    path = written(tmp_path / "intel.safetensors", "Int4PlainInt32Tensor", parts, [1, 32], shape=[4, 64])
+    wide, less = (each.float().t().repeat_interleave(32, 1) for each in (scale, zero))
+    assert opening.header(path).shape(NAME) == (4, 64)
+    torch.testing.assert_close(opening.tensors(path)[NAME], ((codes - less) * wide).bfloat16(), rtol=0.01, atol=0.02)
+    of_npus = {**parts, "zero_point": zero.half()}
+    other = written(tmp_path / "npu.safetensors", "Int4PlainInt32Tensor", of_npus, [1, 32], shape=[4, 64])
+    with pytest.raises(DamagedFile, match=r"npu\.safetensors.*NPUs.*take the file in bfloat16"):
+        opening.tensors(other)
+
+
 @pytest.mark.parametrize(
-    ("kind", "format"), [("Int4TilePackedTo4dTensor", ""), ("Int4PlainInt32Tensor", ""), ("MXTensor", "fp6_e2m3")]
+    ("format", "some"),
+    [
+        ("fp6_e2m3", {0: 0.0, 1: 0.125, 7: 0.875, 8: 1.0, 12: 1.5, 31: 7.5, 33: -0.125, 63: -7.5}),
+        ("fp6_e3m2", {0: 0.0, 1: 0.0625, 3: 0.1875, 4: 0.25, 12: 1.0, 31: 28.0, 33: -0.0625, 63: -28.0}),
+    ],
 )
+def test_six_bits(format: str, some: dict[int, float], tmp_path: Path) -> None:
+    """Values of the OCP specification (largest, least, least normal of each)."""
+    codes = torch.zeros(1, 32, dtype=torch.uint8)
+    codes[0, : len(some)] = torch.tensor(list(some))
+    scale = torch.tensor([[128]], dtype=torch.uint8).view(torch.float8_e8m0fnu)
+    parts = {"qdata": codes, "scale": scale}
+    path = written(tmp_path / "six.safetensors", "MXTensor", parts, elem_dtype=format, block_size=32)
+    assert opening.tensors(path)[NAME][0, : len(some)].tolist() == [2 * each for each in some.values()]
+
+
+@pytest.mark.parametrize(("kind", "format"), [("Int3Tensor", ""), ("MXTensor", "fp5_e2m2")])
 def test_other_kinds_are_refused_by_name_with_a_way_out(kind: str, format: str, tmp_path: Path) -> None:
     parts = {"qdata": torch.zeros(2, 2, dtype=torch.int8), "scale": torch.ones(2)}
     path = written(tmp_path / "packed.safetensors", kind, parts, elem_dtype=format)

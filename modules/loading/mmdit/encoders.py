@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from modules.core.errors import EaselError
-from modules.loading import companions, ldm, parts, vae_file
+from modules.loading import companions, ldm, packed, parts, vae_file
 from modules.loading.configs import clip as clip_config
 from modules.loading.family import VAE, TextTower
 from modules.loading.header import Header
@@ -155,7 +155,10 @@ def _t5_weights(source: Source, width: int) -> Mapping[str, Tensor] | None:
 def _t5(source: Source, weights: Mapping[str, Tensor], device: torch.device) -> t5.T5Encoder:
     words = _words(source, tokenizer.T5, weights, "shared.weight", "encoder.embed_tokens.weight")
     dtype = source.placement.dtype
-    return t5.build(quantized.plain(weights, dtype, source.header.path.name), words, device=device, dtype=dtype)
+    made = t5.build(quantized.plain(weights, dtype, source.header.path.name), words, device=device, dtype=dtype)
+    if not source.keep_packed:
+        packed.unpack(made)
+    return made
 
 
 def _below(weights: Mapping[str, Tensor], beginning: str, mark: str) -> dict[str, Tensor] | None:

@@ -1,18 +1,19 @@
-"""Files of smaller numbers: plain float8 needs nothing, scaled float8 and what bitsandbytes writes are multiplied out,
-others are refused.
+"""Files of smaller numbers: plain float8 needs nothing, scaled float8 is packed, formats that are not read are refused.
 
-Scaled files keep one factor a matrix beside it ("scale_weight", in newer ones "weight_scale").
+Scaled files keep one factor a matrix, or a row, beside it ("scale_weight", in newer ones "weight_scale").
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from modules.core.errors import DamagedFile
-from modules.loading.mmdit import names, small_numbers
+from modules.loading.mmdit import names
+from modules.loading.packed import Packed, Parts, Rows
 from modules.loading.parts import Source
 
 SCALES = (".scale_weight", ".weight_scale")
@@ -33,17 +34,16 @@ def denoiser(source: Source, mark: str) -> dict[str, Tensor]:
 
 
 def plain(weights: Mapping[str, Tensor], dtype: torch.dtype, file: str) -> dict[str, Tensor]:
-    """Tensors that mean what they say: scaled ones multiplied out (dtype), scales gone. Raises DamagedFile."""
+    """Tensors that mean what they say: scaled ones packed (others than float8 multiplied out) for `dtype`, scales gone.
+
+    Raises DamagedFile.
+    """
     for ending, title in _REFUSED.items():
         if any(name.endswith(ending) for name in weights):
             raise DamagedFile(
                 f"{file}: its numbers are stored as {title}, which this version of Easel does not read. Take the file "
                 "in bfloat16, float16 or float8."
             )
-    try:
-        weights = small_numbers.multiplied_out(weights, dtype)
-    except (KeyError, ValueError, RuntimeError, IndexError) as error:
-        raise DamagedFile(f"{file}: its numbers in 4 or 8 bits cannot be read ({error}).") from error
     scales = {
         name.removesuffix(ending) + ".weight": scale
         for ending in SCALES
@@ -55,9 +55,26 @@ def plain(weights: Mapping[str, Tensor], dtype: torch.dtype, file: str) -> dict[
     return {name: _scaled(tensor, scales.get(name), dtype) for name, tensor in kept.items()}
 
 
+@dataclasses.dataclass(frozen=True)
+class Scaled:
+    """A `packed.Packing`: small numbers times a factor, one for all or one a row."""
+
+    def numbers(self, parts: Parts, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        factor = parts["factor"].to(dtype)
+        spread = factor.reshape(-1, *[1] * (len(shape) - 1)) if factor.numel() > 1 else factor
+        return parts["numbers"].to(dtype) * spread
+
+    def rows(self, parts: Parts, shape: tuple[int, ...], which: Rows) -> Parts | None:
+        factor = parts["factor"]
+        return {
+            "numbers": parts["numbers"][which],
+            "factor": factor.flatten()[which] if factor.numel() > 1 else factor,
+        }
+
+
 def _scaled(tensor: Tensor, scale: Tensor | None, dtype: torch.dtype) -> Tensor:
     """scale () or one a row."""
     if scale is None:
         return tensor
-    factor = scale.to(dtype)
-    return tensor.to(dtype) * (factor.reshape(-1, *[1] * (tensor.dim() - 1)) if factor.numel() > 1 else factor)
+    parts, shape = {"numbers": tensor, "factor": scale}, tuple(tensor.shape)
+    return Packed(parts, Scaled(), shape, dtype) if tensor.itemsize == 1 else Scaled().numbers(parts, shape, dtype)
