@@ -123,7 +123,9 @@ def load(
         packed.unpack(network, source.pages.let_go)
     packed.unpack(made.autoencoder, source.pages.let_go)  # it is small, and works once a picture
     residency.manage({"text": towers, "denoiser": made.denoiser, "vae": made.autoencoder})
-    log.info("Loaded %s (%s) in %.1f s.", checkpoint.title, family.title, time.perf_counter() - started)
+    taken = packed.size(nn.ModuleList([towers, made.denoiser, made.autoencoder])) / 1e9
+    seconds = time.perf_counter() - started
+    log.info("Loaded %s (%s) in %.1f s: %.1f GB of weights.", checkpoint.title, family.title, seconds, taken)
     return Model(
         checkpoint=checkpoint,
         family=family,

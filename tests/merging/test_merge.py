@@ -18,9 +18,12 @@ from modules.core.store import Store
 from modules.core.types import JsonObject
 from modules.loading import opening
 from modules.loading.library import Library
+from modules.loading.packed import Packed
 from modules.merging import run
 from modules.merging.request import DIFFERENCE, NOTHING, SUM, Merge
 from modules.networks.files import Files
+from tests.loading import gguf_files
+from tests.loading.gguf_files import F16, Q8_0
 from tests.studio import MODELS
 
 UNET = "model.diffusion_model."
@@ -126,6 +129,24 @@ def close(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> bool:
 def takes_part(name: str) -> bool:
     """A1111: what has "model" in its name, but for position ids."""
     return "model" in name and name != IDS
+
+
+def test_quantized_models_are_unpacked_into_the_result(bench: Bench) -> None:
+    """One matrix at a time: what is made is a plain file in float16."""
+    a, b = bench.read("a"), bench.read("b")
+    some = {name: each for name, each in a.items() if each.is_floating_point() and each.dim() > 0}
+    kinds = {name: Q8_0 if each.dim() == 2 and each.shape[1] % 32 == 0 else F16 for name, each in some.items()}
+    path = bench.folder / "small.gguf"
+    gguf_files.write(path, {name: (kinds[name], each.numpy()) for name, each in some.items()})
+    bench.library.refresh()
+    small, total = opening.tensors(path), opening.stored(path)
+    assert sum(isinstance(each, Packed) for each in total.values()) > 20
+    alone = bench.result("small.gguf", interp_method=NOTHING)
+    assert close(alone, small)
+    assert {each.dtype for each in alone.values()} == {torch.float16}
+    half = bench.result("b", "small.gguf", interp_method=SUM, multiplier=0.5)
+    name = next(name for name, kind in kinds.items() if kind == Q8_0 and takes_part(name))
+    torch.testing.assert_close(half[name], (b[name] + small[name].float()) / 2, rtol=1e-3, atol=1e-3)
 
 
 def test_weighted_sum(bench: Bench) -> None:
