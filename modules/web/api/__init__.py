@@ -18,7 +18,7 @@ vae         /sdapi/v1/sd-vae, /refresh-vae
 merge       /easel/v1/merge: no counterpart in A1111
 easel/      /easel/v1/jobs, /queue, /events, /history, /webhooks: nor have these
 health, metrics      /healthz, /metrics                      (request_ids: a name for every request; hangup: who left)
-schemas, errors, auth                                        bodies, failures, whose request it is (see web.security)
+schemas, errors, auth, methods            bodies, failures, whose request it is (see web.security), the wrong method
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from modules.web.api import (
     internal,
     lifecycle,
     merge,
+    methods,
     metrics,
     networks,
     pictures,
@@ -75,6 +76,7 @@ def install(app: FastAPI, services: Services) -> None:
         metrics.routes(services, answers),
     ):
         app.include_router(routes)
+    app.router.routes.append(methods.WrongMethod(app.router))
 
 
 def _include_api(app: FastAPI, services: Services) -> None:

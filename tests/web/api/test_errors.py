@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from fastapi.testclient import TestClient
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from modules.web.api.errors import Failure, HTTPValidationError
 from tests.web.api.fakes import World
@@ -48,6 +52,19 @@ def test_both_shapes_are_in_the_openapi_of_every_route(idle: World, asking: Test
     named = asking.post("/sdapi/v1/txt2img", json={"sampler_name": "no such"})
     HTTPValidationError.model_validate_json(asking.post("/sdapi/v1/txt2img", json={"steps": 0}).content, strict=True)
     assert Failure.model_validate_json(named.content, strict=True).request_id == named.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "right"), [("/sdapi/v1/txt2img", "POST"), ("/healthz", "GET"), ("/easel/v1/jobs/7", "GET")]
+)
+def test_a_wrong_method_is_405_in_front_of_a_page_that_takes_all_else(world: World, path: str, right: str) -> None:
+    world.app.mount("/", Starlette(routes=[Route("/{rest:path}", lambda request: PlainTextResponse("the page"))]))
+    world.app.router.routes.insert(-1, Route("/sdapi/v1/skip", lambda request: PlainTextResponse("late")))
+    client = TestClient(world.app)
+    wrong = client.put(path)
+    assert (wrong.status_code, right in wrong.headers["allow"]) == (405, True)
+    assert client.get("/sdapi/v1/skip").text == "late"
+    assert client.get("/sdapi/v1/none").text == client.get("/").text == "the page"
 
 
 def test_whose_job_was_cancelled_is_told_so(world: World, client: TestClient) -> None:
