@@ -33,16 +33,6 @@ class Packing(Protocol):
         ...
 
 
-class Whole:
-    """Not packed: one part, "", which is the tensor. So a layer can be lent other numbers for a while."""
-
-    def numbers(self, parts: Parts, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        return parts[""].to(dtype)
-
-    def rows(self, parts: Parts, shape: tuple[int, ...], which: Rows) -> Parts | None:
-        return {"": parts[""][which]}
-
-
 _PLAIN_DATA: Any = torch._C.TensorBase.data
 """torch's own `tensor.data`."""
 
@@ -87,14 +77,15 @@ class Packed(Tensor):
 
     @property
     def data(self) -> Tensor:
-        """The same, so that torch's `parameter.data = …` (moving, lending other numbers) takes the parts along."""
+        """The same; what torch's modules assign to it when they are moved takes the parts along."""
         return _same(self)
 
     @data.setter
     def data(self, other: Tensor) -> None:
-        new = other if isinstance(other, Packed) else Packed({"": other}, Whole(), tuple(other.shape), other.dtype)
-        _PLAIN_DATA.__set__(self, new)
-        self.parts, self.packing = new.parts, new.packing
+        if not isinstance(other, Packed):
+            raise TypeError(f"{other.dtype} numbers in the place of packed ones; unpack them first")
+        _PLAIN_DATA.__set__(self, other)
+        self.parts, self.packing = other.parts, other.packing
 
     def __repr__(self) -> str:  # type: ignore[override]
         return f"Packed({type(self.packing).__name__}, {tuple(self.shape)}, {self.dtype}, {self.device})"
@@ -132,10 +123,11 @@ def size(network: nn.Module) -> int:
 def unpack(network: nn.Module, let_go: Callable[[Tensor], None] = lambda part: None) -> None:
     """Make ordinary weights of a network's packed ones; let_go: is told of every part that nobody needs any more."""
     for module in network.modules():
-        for name, parameter in module._parameters.items():
-            if isinstance(parameter, Packed):
-                module._parameters[name] = nn.Parameter(dense(parameter), requires_grad=False)
-                for part in stored(parameter):
+        for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
+            if isinstance(tensor, Packed):
+                own = dense(tensor)
+                setattr(module, name, nn.Parameter(own, requires_grad=False) if name in module._parameters else own)
+                for part in stored(tensor):
                     let_go(part)
 
 

@@ -20,13 +20,11 @@ TILES, INTELS = "Int4TilePackedTo4dTensor", "Int4PlainInt32Tensor"
 KINDS = (INTEGERS, TILES, INTELS, MICROSCALED, NVIDIAS)
 ACROSS = (INTEGERS, INTELS)
 """Their scales lie as (groups, rows)."""
-SIX_BITS = {"fp6_e2m3": (3, 1), "fp6_e3m2": (2, 3)}
-"""Bits of the fraction, bias of the exponent."""
-FORMATS = ("float8_e4m3fn", "float8_e5m2", "float4_e2m1fn_x2", *SIX_BITS)
+PACKED = "float4_e2m1fn_x2"
+FLOATS = {PACKED: (4, 1, 1), "fp6_e2m3": (6, 3, 1), "fp6_e3m2": (6, 2, 3)}
+"""Bits of a number, the first is its sign; bits of its fraction; bias of its exponent. None is infinite."""
+FORMATS = ("float8_e4m3fn", "float8_e5m2", *FLOATS)
 """Numbers of a microscaled matrix that are read."""
-PACKED = FORMATS[2]
-POSITIVE = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
-"""What the lower three of four bits mean (E2M1); the fourth is the sign."""
 
 
 def obstacle(kind: str, facts: Mapping[str, Any]) -> str:
@@ -66,7 +64,7 @@ def product(kind: str, facts: Mapping[str, Any], parts: Mapping[str, Tensor]) ->
             raise ValueError("as Ascend's NPUs store them, not read here: take the file in bfloat16 or as GGUF")
         per_group, less = scale.float().t(), zero.float().t()
         return _grouped(_halves(numbers).float(), per_group, -less * per_group)
-    values = _wide(numbers, _format(facts)) if kind == MICROSCALED else _four_bits(numbers)
+    values = _wide(numbers, _format(facts) if kind == MICROSCALED else PACKED)
     rows, groups = len(values), values.shape[1] // int(facts["block_size"])
     factors = _in_rows(scale.float(), rows, groups) if facts.get("is_swizzled_scales") else scale.float()
     if (whole := parts.get("per_tensor_scale")) is not None:
@@ -88,18 +86,17 @@ def _halves(packed: Tensor) -> Tensor:
 
 
 def _wide(numbers: Tensor, format: str) -> Tensor:
-    """The numbers of a microscaled matrix, before their scales."""
+    """What stored numbers of a format mean, before their scales, float32."""
     import torch
 
-    if format == PACKED:
-        return _four_bits(numbers)
-    if format not in SIX_BITS:
+    if format not in FLOATS:
         return numbers.float()
-    fraction, bias = SIX_BITS[format]
-    code = torch.arange(32, device=numbers.device)
+    bits, fraction, bias = FLOATS[format]
+    code = torch.arange(1 << bits - 1, device=numbers.device)
     exponent, part = code >> fraction, (code & (1 << fraction) - 1) / (1 << fraction)
     levels = torch.where(exponent == 0, part * 2.0 ** (1 - bias), (1 + part) * torch.exp2(exponent.float() - bias))
-    return torch.cat([levels, -levels])[numbers.view(torch.uint8).int() & 63]
+    places = _halves(numbers) if format == PACKED else numbers.view(torch.uint8)
+    return torch.cat([levels, -levels])[places.int() & (1 << bits) - 1]
 
 
 def _in_tiles(words: Tensor, scale_and_offset: Tensor) -> Tensor:
@@ -117,13 +114,6 @@ def _in_tiles(words: Tensor, scale_and_offset: Tensor) -> Tensor:
     values = eight.permute(0, 2, 1, 4, 6, 3, 5).reshape(down * 8, across * inner * 32).float() - 8
     scale, offset = scale_and_offset.transpose(0, 1).unbind(-1)
     return _grouped(values, scale, offset)
-
-
-def _four_bits(packed: Tensor) -> Tensor:
-    import torch
-
-    levels = torch.tensor([*POSITIVE, *(-each for each in POSITIVE)], device=packed.device)
-    return levels[_halves(packed).long()]
 
 
 def _grouped(values: Tensor, factors: Tensor, offsets: Tensor | None = None) -> Tensor:

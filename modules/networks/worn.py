@@ -59,29 +59,24 @@ def put_on(
 
 @dataclasses.dataclass
 class _Worn:
-    """The hooks of one layer, and what its tensors are when it rests."""
+    """The hooks of one layer, and its own weights while others stand in their place."""
 
     terms: Mapping[str, Sequence[tuple[float, Delta]]]
     dtype: torch.dtype
-    kept: dict[str, Tensor | None] = dataclasses.field(default_factory=dict)
+    kept: dict[str, nn.Parameter | None] = dataclasses.field(default_factory=dict)
 
     def before(self, module: nn.Module, inputs: Any) -> None:
         weight: Tensor = module.weight  # type: ignore[assignment]
+        # where the layer will compute: weights that follow it there (lowvram) are not there yet
+        place = next((each.device for each in inputs if isinstance(each, Tensor)), weight.device)
         with torch.no_grad():
             for attribute, terms in self.terms.items():
-                parameter: nn.Parameter | None = getattr(module, attribute)
-                self.kept[attribute] = None if parameter is None else parameter.data
-                base = torch.zeros(len(weight), device=weight.device) if parameter is None else parameter.data
+                own = module._parameters[attribute]
+                base = torch.zeros(len(weight), device=place) if own is None else own.to(place)
                 value = total(base, terms).to(self.dtype)
-                if parameter is None:
-                    setattr(module, attribute, nn.Parameter(value, requires_grad=False))
-                else:
-                    parameter.data = value
+                self.kept[attribute] = own
+                module._parameters[attribute] = nn.Parameter(value, requires_grad=False)
 
     def after(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        for attribute, base in self.kept.items():
-            if base is None:
-                setattr(module, attribute, None)
-            else:
-                getattr(module, attribute).data = base
+        module._parameters.update(self.kept)
         self.kept.clear()

@@ -1,5 +1,5 @@
 """Packed weights: a layer computes what it would with the numbers themselves, whatever the kind of file; its bytes are
-never changed, moved or lent as they are, and take a file's size.
+never changed, and moved and kept as they are they take a file's size.
 """
 
 from __future__ import annotations
@@ -181,16 +181,15 @@ def test_other_devices_and_number_formats_leave_the_bytes_as_they_are(layer: nn.
 
 
 @pytest.mark.parametrize("mode", [False, True])
-def test_other_numbers_may_be_lent_to_a_layer(mode: bool, layer: nn.Linear) -> None:
-    """As `parameter.data = …` does for those that move or wear weights, in inference mode too."""
-    x, other = seeded(2, COLUMNS), seeded(ROWS, COLUMNS).flip(0)
-    expected, before = layer(x), packed.size(layer)
+def test_what_moves_a_weight_may_assign_it(mode: bool, layer: nn.Linear) -> None:
+    """As modules do, in inference mode too; but no other numbers."""
+    x, expected, before = seeded(2, COLUMNS), layer(seeded(2, COLUMNS)), packed.size(layer)
     with torch.inference_mode(mode):
-        kept, layer.weight.data = layer.weight.data, other + 0
-        assert torch.equal(layer(x), functional.linear(x, other))
-        layer.weight.data = kept.to(torch.bfloat16)
+        kept, layer.weight.data = layer.weight.data, layer.weight.to(torch.bfloat16)
         assert layer.weight.dtype == torch.bfloat16
         layer.weight.data = kept
+        with pytest.raises(TypeError, match="unpack them first"):
+            layer.weight.data = seeded(ROWS, COLUMNS)
     assert torch.equal(layer(x), expected)
     assert packed.size(layer) == before
 
@@ -198,8 +197,11 @@ def test_other_numbers_may_be_lent_to_a_layer(mode: bool, layer: nn.Linear) -> N
 def test_it_follows_its_layer_to_the_accelerator_and_is_back_afterwards(layer: nn.Linear) -> None:
     before, size = [bytes_of(part) for part in packed.stored(layer.weight)], packed.size(layer)
     follow(layer, torch.device("meta"))
-    with torch.inference_mode():
-        assert layer(torch.ones(2, COLUMNS, device="meta")).device.type == "meta"
+    merge = Merge(CPU)
+    for terms in ([], [(0.5, LoRA(up=seeded(ROWS, 2), down=seeded(2, COLUMNS)))]):
+        merge.set({Target(Layer(UNET, "layer", layer), "weight"): terms} if terms else {})
+        with torch.inference_mode():
+            assert layer(torch.ones(2, COLUMNS, device="meta")).device.type == "meta"
     assert isinstance(layer.weight, Packed)
     assert [bytes_of(part) for part in packed.stored(layer.weight)] == before
     assert packed.size(layer) == size

@@ -8,7 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from modules.core import device
+from modules.loading import loader
+from modules.loading.library import Checkpoint
+from modules.loading.prediction import Given
 from modules.loading.residency import Residency, follow
+from tests.studio import MODELS
 
 GPU = torch.device("cuda", 0)
 CPU = torch.device("cpu")
@@ -87,6 +92,19 @@ def test_lowvram_brings_each_layer_while_it_computes_and_no_longer() -> None:
             network(torch.ones(2, 5, device=META))
     assert set(seen) == {CPU}
     assert all(torch.equal(each, before[name]) for name, each in network.state_dict().items())
+
+
+def test_every_part_of_a_denoiser_computes_where_its_layers_are_brought() -> None:
+    """No layer reads the weights of another, which would be elsewhere then."""
+    placement = device.choose(use_cpu=["all"])
+    entry = Checkpoint(path=MODELS / "Stable-diffusion" / "tiny-sd1.safetensors", name="tiny-sd1.safetensors")
+    model = loader.load(entry, placement, Residency("normal", CPU))
+    follow(model.unet, META)
+    given = Given(context=torch.empty(1, 77, model.text.width, device=META))
+    with torch.inference_mode():
+        answer = model.ask(model.unet, torch.empty(1, 4, 8, 8, device=META), torch.tensor([500.0], device=META), given)
+    assert answer.device == META
+    assert {each.device for each in model.unet.parameters()} == {CPU}
 
 
 def test_on_the_cpu_there_is_nothing_to_save() -> None:
