@@ -16,7 +16,7 @@ from torch import Tensor
 from modules.generate.request import Txt2Img
 from modules.loading import packed
 from tests.generate.transformers import TransformerBench
-from tests.loading import gguf_files, test_bitsandbytes
+from tests.loading import bitsandbytes_files, gguf_files
 from tests.loading.gguf_files import F32, Q8_0
 from tests.loading.mmdit import families
 from tests.loading.mmdit.families import Files
@@ -37,7 +37,7 @@ def nf4(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same with the matrices of its blocks in 4 bits."""
     result = dict(weights)
     for name in [name for name in weights if "block" in name and weights[name].dim() == 2]:
-        small, _ = test_bitsandbytes.packed(name, result.pop(name).float(), nested=True)
+        small, _ = bitsandbytes_files.packed(name, result.pop(name).float(), nested=True)
         result |= small
     return result
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from modules.core.device import choose
 from modules.core.errors import DamagedFile
@@ -14,8 +15,10 @@ from modules.core.store import Store
 from modules.loading import folders, ldm_names, opening
 from modules.loading.library import Checkpoint, Library
 from modules.loading.loader import Model
+from modules.loading.packed import Packed
 from modules.loading.shelf import Shelf
 from modules.prompts.chunks import TextPolicy
+from tests.loading import bitsandbytes_files
 from tests.loading.diffusers_folders import write
 from tests.reference.cases import SHARED
 from tests.studio import MODELS
@@ -58,6 +61,22 @@ def test_the_same_model(tiny: Model, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("shards", "ending"), [(3, ".safetensors"), (1, ".fp16.safetensors"), (1, ".bin")])
 def test_files_as_they_come(tiny: Model, tmp_path: Path, shards: int, ending: str) -> None:
     assert same(load(write(tiny, tmp_path / "models" / "m", shards=shards, ending=ending), tmp_path)[1], tiny)
+
+
+def test_a_quantized_part_stays_packed(tiny: Model, tmp_path: Path) -> None:
+    """The UNet's attention in 4 bits as bitsandbytes writes it."""
+    folder = write(tiny, tmp_path / "models" / "m")
+    file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights, meant = load_file(file), {}
+    for name in [name for name in weights if ".attn1.to_" in name and name.endswith("weight")]:
+        small, meant[name] = bitsandbytes_files.packed(name, weights.pop(name))
+        weights |= small
+    save_file(weights, file)
+    _, model = load(folder, tmp_path)
+    state = model.unet.state_dict()
+    assert len(meant) > 8
+    assert all(isinstance(state[name], Packed) for name in meant)
+    assert all(torch.allclose(state[name] + 0, each) for name, each in meant.items())
 
 
 def test_the_header_has_the_names_of_the_single_file(tiny: Model, tmp_path: Path) -> None:

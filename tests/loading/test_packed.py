@@ -22,8 +22,8 @@ from modules.loading.residency import follow
 from modules.networks.deltas import Difference, LoRA
 from modules.networks.merge import Merge, Target
 from modules.networks.names import UNET, Layer
-from tests.loading import test_bitsandbytes, test_torchao
-from tests.loading.test_torchao import NAME
+from tests.loading import bitsandbytes_files, torchao_files
+from tests.loading.torchao_files import NAME
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "gguf_blocks.npz")
 ROWS, COLUMNS = 8, 256
@@ -43,7 +43,7 @@ def of_gguf(name: str) -> Packed:
 
 
 def of_bitsandbytes(*, nested: bool = False) -> Tensor:
-    weights, _ = test_bitsandbytes.packed("a", seeded(ROWS, COLUMNS), nested=nested)
+    weights, _ = bitsandbytes_files.packed("a", seeded(ROWS, COLUMNS), nested=nested)
     return bitsandbytes.packed(weights, "x")["a"]
 
 
@@ -59,38 +59,38 @@ def of_scaled_float8(*factor: float) -> Tensor:
 
 CODES = torch.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS) * 7 % 16
 TORCHAO: Mapping[str, Callable[[Path], Path]] = {
-    "Int8Tensor": lambda path: test_torchao.written(
+    "Int8Tensor": lambda path: torchao_files.written(
         path, "Int8Tensor", {"qdata": (CODES - 8).to(torch.int8), "scale": seeded(ROWS)}, [1, COLUMNS]
     ),
-    "Float8Tensor": lambda path: test_torchao.written(
+    "Float8Tensor": lambda path: torchao_files.written(
         path, "Float8Tensor", {"qdata": CODES.float().to(torch.float8_e4m3fn), "scale": seeded(ROWS, 1)}
     ),
-    "IntxUnpackedToInt8Tensor": lambda path: test_torchao.written(
+    "IntxUnpackedToInt8Tensor": lambda path: torchao_files.written(
         path, "IntxUnpackedToInt8Tensor",
         {"qdata": (CODES - 8).to(torch.int8), "scale": seeded(ROWS, 4), "zero_point": CODES[:, :4].to(torch.int8)},
         [1, 64],
     ),
-    "Int4Tensor": lambda path: test_torchao.written(
+    "Int4Tensor": lambda path: torchao_files.written(
         path, "Int4Tensor",
-        {"qdata": test_torchao.packed(CODES), "scale": seeded(4, ROWS), "zero_point": seeded(4, ROWS)}, [1, 64],
+        {"qdata": torchao_files.packed(CODES), "scale": seeded(4, ROWS), "zero_point": seeded(4, ROWS)}, [1, 64],
     ),
-    "Int4PlainInt32Tensor": lambda path: test_torchao.written(
+    "Int4PlainInt32Tensor": lambda path: torchao_files.written(
         path, "Int4PlainInt32Tensor",
-        {"qdata": test_torchao.packed(CODES).view(torch.int32), "scale": seeded(4, ROWS),
+        {"qdata": torchao_files.packed(CODES).view(torch.int32), "scale": seeded(4, ROWS),
          "zero_point": CODES[:4, :ROWS].to(torch.int8)}, [1, 64],
     ),
-    "Int4TilePackedTo4dTensor": lambda path: test_torchao.written(
+    "Int4TilePackedTo4dTensor": lambda path: torchao_files.written(
         path, "Int4TilePackedTo4dTensor",
-        {"qdata": test_torchao.tiled(CODES), "scale_and_zero": seeded(4, ROWS, 2)}, [1, 64], shape=[ROWS, COLUMNS],
+        {"qdata": torchao_files.tiled(CODES), "scale_and_zero": seeded(4, ROWS, 2)}, [1, 64], shape=[ROWS, COLUMNS],
     ),
-    "MXTensor": lambda path: test_torchao.written(
+    "MXTensor": lambda path: torchao_files.written(
         path, "MXTensor",
-        {"qdata": test_torchao.packed(CODES), "scale": (CODES[:, :8] + 120).to(torch.uint8).view(torch.float8_e8m0fnu)},
+        {"qdata": torchao_files.packed(CODES), "scale": (CODES[:, :8] + 120).byte().view(torch.float8_e8m0fnu)},
         elem_dtype="float4_e2m1fn_x2", block_size=32,
     ),
-    "NVFP4Tensor": lambda path: test_torchao.written(
+    "NVFP4Tensor": lambda path: torchao_files.written(
         path, "NVFP4Tensor",
-        {"qdata": test_torchao.packed(CODES), "scale": CODES[:, :16].float().to(torch.float8_e4m3fn)}, block_size=16,
+        {"qdata": torchao_files.packed(CODES), "scale": CODES[:, :16].float().to(torch.float8_e4m3fn)}, block_size=16,
     ),
 }  # fmt: skip
 KINDS_OF_FILES: Mapping[str, Callable[[], Tensor]] = {
@@ -151,7 +151,7 @@ def test_rows_of_an_even_matrix_stay_packed(name: str) -> None:
 
 
 def test_where_a_block_goes_over_the_end_of_a_row_parts_are_unpacked() -> None:
-    weights, meant = test_bitsandbytes.packed("a", seeded(6, 40))
+    weights, meant = bitsandbytes_files.packed("a", seeded(6, 40))
     whole = bitsandbytes.packed(weights, "x")["a"].to(torch.float32)
     for some, own in zip(whole.chunk(3), meant.chunk(3), strict=True):
         assert not isinstance(some, Packed)
