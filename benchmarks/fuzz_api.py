@@ -10,8 +10,8 @@ coverage, fuzzing, stateful), each with another seed, follow one another until t
 keeps single requests small and puts real pictures and names into some. Left out is /easel/v1/events, a stream that
 never ends.
 
-Prints what schemathesis found, and the answers by status as the server itself counted them (/metrics). Exit code 1
-after any answer of 500 or more, except 503 (not ready: told in the schema) and 507 (the disk is full).
+Prints what schemathesis found, the answers by status and the jobs as the server itself counted them (/metrics). Exit
+code 1 after any answer of 500 or more, except 503 (not ready: told in the schema) and 507 (the disk is full).
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ START_SECONDS = 300
 REQUEST_SECONDS = 120
 MEANT = frozenset({503, 507})
 ENDLESS = "^/easel/v1/events$"
-_COUNTED = re.compile(r'easel_http_answers_total\{method="\w+",status="(\d+)"\} ([\d.]+)')
+_ANSWERS = re.compile(r'easel_http_answers_total\{method="\w+",status="(\d+)"\} ([\d.]+)')
+_JOBS = re.compile(r'easel_jobs_ended_total\{kind="([^"]+)",state="([^"]+)"\} ([\d.]+)')
 
 
 @contextlib.contextmanager
@@ -81,9 +82,15 @@ def fuzz(program: str, address: str, seed: int, seconds: int, words: Sequence[st
 def answered(address: str) -> Counter[int]:
     """Status -> answers since the server's start."""
     counted: Counter[int] = Counter()
-    for status, count in _COUNTED.findall(httpx.get(f"{address}/metrics").text):
+    for status, count in _ANSWERS.findall(httpx.get(f"{address}/metrics").text):
         counted[int(status)] += int(float(count))
     return counted
+
+
+def worked(address: str) -> str:
+    """The jobs that ended, by kind and state: how far requests came."""
+    found = _JOBS.findall(httpx.get(f"{address}/metrics").text)
+    return ", ".join(f"{int(float(count))} {kind} {state}" for kind, state, count in found)
 
 
 def main() -> int:
@@ -104,8 +111,9 @@ def main() -> int:
         while (left := given.seconds - (time.monotonic() - begun)) > 0:
             fuzz(given.schemathesis, address, seed, int(left) + 1, ["--checks", given.checks, *given.words])
             seed += 1
-        counted = answered(address) - before
+        counted, jobs = answered(address) - before, worked(address)
     print(f"{time.monotonic() - begun:.0f} s, {seed - given.seed} runs, {counted.total()} answers: {dict(counted)}")
+    print(f"jobs: {jobs}")
     return 1 if any(status >= 500 and status not in MEANT for status in counted) else 0
 
 
