@@ -1,7 +1,7 @@
-"""GGUF files (version 2 and 3): a transformer or its T5 encoder with small numbers, as other programs pass them on.
+"""GGUF files (version 2 and 3): a transformer or its text encoder with small numbers, as other programs pass them on.
 
 Names and shapes are read from the header; the tensors are views of the mapped file, small numbers packed as they are
-there (`packed`). T5 encoders have names of their own, which are put back.
+there (`packed`). Encoders, T5 and Qwen, have names of their own there, which are put back.
 """
 
 from __future__ import annotations
@@ -43,7 +43,23 @@ _T5 = {
     "ffn_down": "1.DenseReluDense.wo",
     "ffn_norm": "1.layer_norm",
 }
-_BLOCK = re.compile(r"enc\.blk\.(\d+)\.(\w+)\.weight")
+_BLOCK = re.compile(r"(?:enc\.)?blk\.(\d+)\.(\w+)\.(weight|bias)")
+
+_QWEN = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "attn_q_norm": "self_attn.q_norm",
+    "attn_k_norm": "self_attn.k_norm",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+_QWENS = ("qwen2", "qwen2vl", "qwen3")
+"""What the remark "general.architecture" says of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +176,7 @@ def _read(path: Path) -> tuple[dict[str, _Entry], Mapping[str, Any]]:
     entries = {name: _Entry(shapes.get(name, entry.shape), entry.type, begin + entry.start) for name, entry in found}
     if len(entries) < len(found):
         raise DamagedFile(f"{path.name}: the header names a tensor twice.")
-    return _named(entries), metadata
+    return _named(entries, str(metadata.get("general.architecture", ""))), metadata
 
 
 def _entry(reader: _Reader) -> tuple[str, _Entry]:
@@ -171,16 +187,25 @@ def _entry(reader: _Reader) -> tuple[str, _Entry]:
     return name, _Entry(shape, int(reader.number("I")), int(reader.number("Q")))
 
 
-def _named(entries: dict[str, _Entry]) -> dict[str, _Entry]:
-    """A T5 encoder's tensors under its own names; others as they are."""
-    if "enc.blk.0.attn_q.weight" not in entries:
+def _named(entries: dict[str, _Entry], architecture: str) -> dict[str, _Entry]:
+    """The tensors of a T5 encoder or a Qwen under their own names; others as they are."""
+    if "enc.blk.0.attn_q.weight" in entries:
+        layers, block = _T5, "encoder.block.{}.layer.{}.{}"
+        ends = {"token_embd.weight": "shared.weight", "enc.output_norm.weight": "encoder.final_layer_norm.weight"}
+    elif architecture in _QWENS:
+        layers, block = _QWEN, "layers.{}.{}.{}"
+        ends = {
+            "token_embd.weight": "embed_tokens.weight",
+            "output_norm.weight": "norm.weight",
+            "output.weight": "lm_head.weight",
+        }
+    else:
         return entries
-    ends = {"token_embd.weight": "shared.weight", "enc.output_norm.weight": "encoder.final_layer_norm.weight"}
 
     def own(name: str) -> str:
         match = _BLOCK.fullmatch(name)
         if match is None:
             return ends.get(name, name)
-        return f"encoder.block.{match[1]}.layer.{_T5.get(match[2], match[2])}.weight"
+        return block.format(match[1], layers.get(match[2], match[2]), match[3])
 
     return {own(name): entry for name, entry in entries.items()}

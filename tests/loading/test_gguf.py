@@ -15,8 +15,10 @@ import torch
 from modules.core.errors import DamagedFile
 from modules.loading import gguf, opening
 from modules.loading.gguf_blocks import KINDS, Blocks, Kind
+from tests.generate.transformers import TransformerBench
 from tests.loading import gguf_files
 from tests.loading.gguf_files import F16, F32, Q8_0, write
+from tests.loading.mmdit import families
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "gguf_blocks.npz")
 
@@ -69,6 +71,43 @@ def test_a_t5_encoder_gets_its_own_names_back(tmp_path: Path) -> None:
         "shared.weight",
         "encoder.final_layer_norm.weight",
     ]
+
+
+QWEN = {
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "self_attn.o_proj": "attn_output",
+    **{f"self_attn.{part}_proj": f"attn_{part}" for part in "qkv"},
+    **{f"self_attn.{part}_norm": f"attn_{part}_norm" for part in "qk"},
+    **{f"mlp.{part}_proj": f"ffn_{part}" for part in ("gate", "up", "down")},
+}
+"""Names of transformers' and of llama.cpp's."""
+
+
+@pytest.mark.parametrize(("name", "architecture"), [("z-image apart", "qwen3"), ("qwen-image apart", "qwen2vl")])
+def test_a_qwen_reads_prompts_from_such_a_file(name: str, architecture: str, tmp_path: Path) -> None:
+    files = families.FAMILIES[name]()
+    place = next(each for each in files.weights if each.startswith("text_encoder/"))
+    weights = {own: each for own, each in files.weights[place].items() if "visual" not in own and "lm_head" not in own}
+
+    def renamed(own: str) -> str:
+        layer, _, ending = own.replace("model.layers.", "blk.").rpartition(".")
+        head, block, inner = layer.partition(".")
+        number, _, part = inner.partition(".")
+        return f"{QWEN[layer]}.{ending}" if head != "blk" else f"blk{block}{number}.{QWEN[part]}.{ending}"
+
+    def written(path: Path) -> None:
+        tensors = {renamed(own): (F32, each.float().numpy()) for own, each in weights.items()}
+        write(path, tensors, {"general.architecture": architecture})
+
+    rest = {own: each for own, each in files.weights.items() if own != place}
+    others = {**files.others, "text_encoder/encoder.gguf": written}
+    bench = TransformerBench(tmp_path, families.Files(family=files.family, weights=rest, others=others))
+    state = next(iter(bench.model.text.towers.values())).state_dict()
+    assert len(weights) > 20
+    assert all(torch.equal(state[own], each.float()) for own, each in weights.items())
 
 
 def type_at(data: bytes) -> int:
