@@ -255,3 +255,28 @@ def test_gradients_go_through_to_what_is_learnt(layer: nn.Linear) -> None:
     x = seeded(2, COLUMNS).requires_grad_()
     layer(x).sum().backward()
     torch.testing.assert_close(x.grad, dense(layer.weight).sum(0).expand(2, -1))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", KINDS_OF_FILES)
+def test_on_a_gpu_it_unpacks_to_the_same_numbers(name: str) -> None:
+    weight = KINDS_OF_FILES[name]().to(torch.float32)
+    layer = nn.Sequential(nn.Linear(COLUMNS, ROWS, bias=False, device="meta"))
+    layer[0].weight = nn.Parameter(weight, requires_grad=False)
+    layer.to("cuda")
+    assert {part.device.type for part in packed.stored(layer[0].weight)} == {"cuda"}
+    torch.testing.assert_close(dense(layer[0].weight).cpu(), dense(weight))
+    assert layer(torch.ones(1, COLUMNS, device="cuda")).device.type == "cuda"
+
+
+def test_a_weight_that_is_moved_tells_its_new_device(layer: nn.Linear) -> None:
+    """What torch does when a module goes to an accelerator, as far as it can be done without one."""
+    weight = layer.weight
+    assert isinstance(weight, Packed)
+    there = Tensor._make_wrapper_subclass(Packed, weight.shape, dtype=weight.dtype, device=torch.device("cuda"))
+    there.parts, there.packing = weight.parts, weight.packing
+    weight.data = there
+    assert layer.weight.device.type == "cuda"
+    weight.data = Packed(weight.parts, weight.packing, (ROWS, COLUMNS), torch.float32)
+    assert torch.isfinite(layer(seeded(2, COLUMNS))).all()
