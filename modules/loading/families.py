@@ -21,6 +21,9 @@ __all__ = ["DEPTH", "EDITING", "INPAINTING", "TABLE", "UNET", "VAE", "Family", "
 INPAINTING, EDITING, DEPTH = "inpainting", "editing", "depth"
 """Variants by what further input channels show: masked picture and mask, the picture to change, its depth."""
 
+USUAL_GUIDANCE = 7.0
+"""The CFG scale of models that ask for none, as in A1111."""
+
 _SD_PREVIEW = ((0.298, 0.207, 0.208), (0.187, 0.286, 0.173), (-0.158, 0.189, 0.264), (-0.184, -0.271, -0.473))
 _SDXL_PREVIEW = (
     (0.3448, 0.4168, 0.4395),
@@ -193,6 +196,15 @@ def native_size(header: Header) -> int:
     """The side in pixels that a model was made for: as its metadata ("modelspec.resolution") or its family has it."""
     told = re.match(r"(\d+)", header.metadata.get("modelspec.resolution", ""))
     return int(told[1]) if told and 8 <= int(told[1]) <= 4096 else detect(header).native_size
+
+
+def guidance(header: Header) -> float:
+    """The CFG scale that a model's metadata asks for ("easel.cfg_scale", 1..30), else the usual one."""
+    try:
+        told = float(header.metadata.get("easel.cfg_scale", ""))
+    except ValueError:
+        return USUAL_GUIDANCE
+    return told if 1 <= told <= 30 else USUAL_GUIDANCE
 
 
 def obstacle(family: Family, header: Header) -> str | None:

@@ -74,6 +74,14 @@ class Checkpoint:
         except (DamagedFile, OSError):
             return 512
 
+    @property
+    def guidance(self) -> float:
+        """The CFG scale it asks for, else the usual one."""
+        try:
+            return families.guidance(opening.header(self.path))
+        except (DamagedFile, OSError):
+            return families.USUAL_GUIDANCE
+
 
 def no_checkpoint_message(folders: Iterable[Path]) -> str:
     """What to do when there is no model at all; the page and the console say the same."""

@@ -49,6 +49,7 @@ def notes(recipe: Recipe, steps: int, colours: Tensor) -> dict[str, str]:
         "modelspec.architecture": "stable-diffusion-v1",
         "modelspec.resolution": f"{recipe.size}x{recipe.size}",
         "modelspec.prediction_type": {"eps": "epsilon"}.get(recipe.prediction, recipe.prediction),
+        "easel.cfg_scale": str(models.GUIDANCE),
         "easel.preview": json.dumps([[round(each, 4) for each in row] for row in colours.tolist()]),
         "easel.training": json.dumps({"recipe": recipe.name, "seed": recipe.seed, "unet_steps": steps}),
     }

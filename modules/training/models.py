@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LATENT = 4
 """Channels of SD1's latent space."""
+GUIDANCE = 3.0
+"""The CFG scale at which models of these sizes follow captions best."""
 SCALE = 0.18215
 """Model latent = VAE latent * SCALE, fixed by the format; `vae.fold` makes the VAE fit it."""
 PLACES = 77

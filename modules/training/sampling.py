@@ -41,7 +41,7 @@ class Asked:
     texts: Sequence[str]
     negative: str = ""
     steps: int = 20
-    scale: float = 4.0
+    scale: float = models.GUIDANCE
     seed: int = 0
     start: Tensor | None = None
     strength: float = 1.0

@@ -173,3 +173,15 @@ def test_the_native_size_is_what_the_file_tells_or_its_familys(
     assert [entry.native_size for entry in library.checkpoints()] == [128, 512, 512]
     (tmp_path / "a.safetensors").unlink()
     assert library.find("a").native_size == 512  # gone since the scan
+
+
+def test_the_guidance_is_what_the_file_asks_for_or_the_usual(
+    tmp_path: Path, library_of: Callable[..., Library]
+) -> None:
+    weights = load_file(TINY)
+    for name, told in (("a", "1.5"), ("b", "nonsense"), ("c", "0"), ("d", "nan"), ("e", "1000")):
+        save_file(weights, tmp_path / f"{name}.safetensors", {"easel.cfg_scale": told})
+    library = library_of(tmp_path)
+    assert [entry.guidance for entry in library.checkpoints()] == [1.5, 7, 7, 7, 7]
+    (tmp_path / "a.safetensors").unlink()
+    assert library.find("a").guidance == 7  # gone since the scan

@@ -18,7 +18,7 @@ SIDE = 128
 def drawn(bench: Bench, prompt: str, *, seed: int = 7, **more: object) -> torch.Tensor:
     """One picture, uint8 (1, H, W, 3). more: options."""
     request = Txt2Img(
-        prompt=prompt, seed=seed, steps=20, cfg_scale=4.0, width=SIDE, height=SIDE, sampler_name="DPM++ 2M",
+        prompt=prompt, seed=seed, steps=20, cfg_scale=3.0, width=SIDE, height=SIDE, sampler_name="DPM++ 2M",
         scheduler="Karras", override_settings={"sd_model_checkpoint": DEFAULT_MODEL.stem, **more},
     )  # fmt: skip
     return stacked(bench.images(request))

@@ -45,7 +45,7 @@ def test_it_shows_what_is_asked_for(shown: torch.Tensor, reader: readers.Reader)
     found = adherence.shares(ASKED, reader.read(shown))
     assert found["colour"] >= 0.7, found
     assert found["position"] >= 0.7, found
-    assert found["object"] >= 0.3, found
+    assert found["object"] >= 0.5, found
 
 
 def test_img2img_moves_gradually_from_the_sketch(bench: Bench) -> None:

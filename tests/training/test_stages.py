@@ -51,6 +51,7 @@ def test_the_file_says_what_it_is(run: stages.Run, checkpoint: Path) -> None:
     notes = header.read(checkpoint).metadata
     assert notes["modelspec.resolution"] == "32x32"
     assert notes["modelspec.prediction_type"] == "epsilon"
+    assert families.guidance(header.read(checkpoint)) == models.GUIDANCE
     own = families.detect(header.read(checkpoint)).latent
     assert own.preview != families.SD_LATENT.preview
     assert json.loads(notes["easel.preview"]) == [list(row) for row in (*own.preview, own.preview_base)]

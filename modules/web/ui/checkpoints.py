@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modules.core.errors import DamagedFile, NoCheckpoint, NotFound
+from modules.loading.families import USUAL_GUIDANCE
 from modules.loading.library import no_checkpoint_message
 from modules.web.ui import markup
 
@@ -36,6 +37,14 @@ def native_size(services: Services) -> int:
         return min(max(services.library.chosen(services.options.snapshot()[KEY]).native_size, 64), 2048)
     except (NotFound, DamagedFile, NoCheckpoint):
         return 512
+
+
+def guidance(services: Services) -> float:
+    """The CFG scale that the chosen checkpoint asks for, 1..30: what the slider begins with."""
+    try:
+        return services.library.chosen(services.options.snapshot()[KEY]).guidance
+    except (NotFound, DamagedFile, NoCheckpoint):
+        return USUAL_GUIDANCE
 
 
 def chosen(services: Services, title: str | None) -> str | None:

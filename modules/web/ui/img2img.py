@@ -275,7 +275,7 @@ def settings_column(services: Services, catalog: Catalog) -> tuple[Widgets, Widg
         )
         form["scale_by"] = gr.Slider(0.05, 4, 1.0, step=0.01, label="Scale", elem_id="img2img_scale", min_width=200)
     with gr.Row():
-        form["cfg_scale"] = gr.Slider(1, 30, 7.0, step=0.5, label="CFG Scale", elem_id="img2img_cfg_scale")
+        form["cfg_scale"] = rows.guidance(NAME, services)
         form["image_cfg_scale"] = gr.Slider(
             0, 3, 1.5, step=0.05, label="Image CFG Scale", elem_id="img2img_image_cfg_scale", visible=seen(False)
         )

@@ -80,6 +80,11 @@ def sampling(tab: str, services: Services, catalog: Catalog) -> Widgets:
         }
 
 
+def guidance(tab: str, services: Services) -> gr.Slider:
+    """The CFG scale, beginning with what the chosen checkpoint asks for."""
+    return gr.Slider(1, 30, checkpoints.guidance(services), step=0.5, label="CFG Scale", elem_id=f"{tab}_cfg_scale")
+
+
 def size_and_batch(tab: str, services: Services) -> tuple[Widgets, Widgets]:
     """Width, height and the button that swaps them; batch count and size."""
     most, native = services.flags.max_batch_count, checkpoints.native_size(services)

@@ -59,7 +59,7 @@ def settings_column(services: Services, catalog: Catalog) -> tuple[Widgets, Widg
     form = rows.sampling(NAME, services, catalog)
     sizes, tools = rows.size_and_batch(NAME, services)
     form |= sizes
-    form["cfg_scale"] = gr.Slider(1, 30, 7.0, step=0.5, label="CFG Scale", elem_id="txt2img_cfg_scale")
+    form["cfg_scale"] = rows.guidance(NAME, services)
     seeds, seed_tools = rows.seed_rows(NAME)
     form |= seeds
     with gr.Column(elem_id="txt2img_accordions"):

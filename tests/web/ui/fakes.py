@@ -51,6 +51,7 @@ class FakeCheckpoint:
     name: str
     problem: str | None = None
     native_size: int = 512
+    guidance: float = 7.0
     family: str | None = "sd1"
     folder: Path = Path("nowhere")
 
