@@ -21,52 +21,23 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
+from serving import ROOT, server
 
-ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 300
+MODELS = ROOT / "models" / "Stable-diffusion"
 REQUEST_SECONDS = 120
 MEANT = frozenset({503, 507})
 ENDLESS = "^/easel/v1/events$"
 _ANSWERS = re.compile(r'easel_http_answers_total\{method="\w+",status="(\d+)"\} ([\d.]+)')
 _JOBS = re.compile(r'easel_jobs_ended_total\{kind="([^"]+)",state="([^"]+)"\} ([\d.]+)')
-
-
-@contextlib.contextmanager
-def server() -> Iterator[str]:
-    """A server of our own -> its address. What it says stays on the terminal: a 500 has its traceback there."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        words = ["--api", "--port", str(port), "--data-dir", folder, "--loglevel", "ERROR"]
-        model = ["--ckpt-dir", str(ROOT / "models" / "Stable-diffusion")]
-        process = subprocess.Popen([sys.executable, str(ROOT / "webui.py"), *words, *model], cwd=ROOT)
-        try:
-            _await_ready(f"http://127.0.0.1:{port}")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
-def _await_ready(address: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{address}/healthz", params={"ready": True}).status_code == 200:
-                return
-        time.sleep(0.5)
-    raise SystemExit("The server does not answer.")
 
 
 def fuzz(program: str, address: str, seed: int, seconds: int, words: Sequence[str]) -> None:
@@ -106,7 +77,7 @@ def main() -> int:
         print("Skipped: schemathesis is not here (pip install schemathesis in an environment of its own).")
         return 0
     with contextlib.ExitStack() as stack:
-        address = given.address or stack.enter_context(server())
+        address = given.address or stack.enter_context(server("--loglevel", "ERROR", "--ckpt-dir", str(MODELS)))
         before, begun, seed = answered(address), time.monotonic(), given.seed
         while (left := given.seconds - (time.monotonic() - begun)) > 0:
             fuzz(given.schemathesis, address, seed, int(left) + 1, ["--checks", given.checks, *given.words])

@@ -29,55 +29,21 @@ import contextlib
 import http.client
 import io
 import json
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy
 from PIL import Image
+from serving import ROOT, server
 
-ROOT = Path(__file__).resolve().parent.parent
 TINY = ROOT / "tests" / "reference" / "models"
 SAMPLERS = ("Euler", "Euler a", "DPM++ 2M", "DDIM", "Heun", "UniPC")
-START_SECONDS = 180
 WARM = 10
 """Requests of the lone client before it is measured."""
-
-
-@contextlib.contextmanager
-def server(checkpoints: Path, loras: Path) -> Iterator[str]:
-    """A server of our own -> its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        words = ["--api", "--nowebui", "--port", str(port), "--data-dir", folder, "--loglevel", "WARNING"]
-        places = ["--ckpt-dir", str(checkpoints), "--lora-dir", str(loras)]
-        process = subprocess.Popen([sys.executable, str(ROOT / "webui.py"), *words, *places], cwd=ROOT)
-        address = f"http://127.0.0.1:{port}"
-        try:
-            _await_ready(address)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _await_ready(address: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{address}/healthz", params={"ready": True}).status_code == 200:
-                return
-        time.sleep(0.2)
-    raise SystemExit("The server does not answer.")
 
 
 def wish(number: int, loras: list[str]) -> dict[str, Any]:
@@ -220,8 +186,9 @@ def main() -> int:
     parser.add_argument("--loras", type=Path, default=TINY / "Lora")
     given = parser.parse_args()
     loras = sorted(path.stem for path in given.loras.glob("*.safetensors"))[:4]
+    places = ("--nowebui", "--loglevel", "WARNING", "--ckpt-dir", given.checkpoints, "--lora-dir", given.loras)
     with contextlib.ExitStack() as stack:
-        address = given.address or stack.enter_context(server(given.checkpoints, given.loras))
+        address = given.address or stack.enter_context(server(*map(str, places)))
         return asyncio.run(measure(address, given.clients, given.rounds, loras))
 
 

@@ -54,11 +54,7 @@ class SdModel:
         if found is None:
             now = self._room.app.options.snapshot()
             with self._room.floor:
-                found = self._room.studio.shelf.get(
-                    self._entry,
-                    eight_bits=storage.wanted(now, self._entry.family),
-                    packed=storage.packed(now),
-                )
+                found = self._room.studio.shelf.get(self._entry, **storage.ways(now, self._entry.family))
             self._loaded = weakref.ref(found)
         return found
 

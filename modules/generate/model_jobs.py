@@ -29,12 +29,7 @@ def runner(studio: Callable[[], Studio], options: Options) -> Callable[[JsonObje
             from modules.loading import storage
 
             entry = studio().library.chosen(now["sd_model_checkpoint"])
-            studio().shelf.get(
-                entry,
-                keep=now["sd_checkpoint_cache"],
-                eight_bits=storage.wanted(now, entry.family),
-                packed=storage.packed(now),
-            )
+            studio().shelf.get(entry, keep=now["sd_checkpoint_cache"], **storage.ways(now, entry.family))
         return {"pictures": [], "seconds": time.perf_counter() - started}
 
     return run

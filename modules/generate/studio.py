@@ -94,8 +94,7 @@ class Studio:
             keep=max(others, options["sd_checkpoint_cache"]),
             vae=work.vae,
             keep_vaes=options["sd_vae_checkpoint_cache"],
-            eight_bits=storage.wanted(options, work.checkpoint.family),
-            packed=storage.packed(options),
+            **storage.ways(options, work.checkpoint.family),
         )
         model.vae.wider = vae.wider(options)
         wanted = {name for name, on in (("tiling", work.tiling), ("upcast", options["upcast_attn"])) if on}

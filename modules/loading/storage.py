@@ -7,7 +7,7 @@ be had back but from the file, so the shelf keeps such a model apart from the wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import nn
@@ -25,10 +25,16 @@ def wanted(options: Mapping[str, Any], family: str | None) -> bool:
     return way == "Enable" or (way == "Enable for SDXL" and (family or "").startswith("sdxl"))
 
 
-def packed(options: Mapping[str, Any]) -> bool:
-    """Whether the weights of quantized files stay as they are there (`packed.Packed`)."""
-    kept: bool = options["quantized_weights"] == "Packed"
-    return kept
+class Ways(TypedDict):
+    """How a model's weights are kept: words of `Shelf.get`. packed: those of quantized files as they are there."""
+
+    eight_bits: bool
+    packed: bool
+
+
+def ways(options: Mapping[str, Any], family: str | None) -> Ways:
+    """What the options want of a model of a family (its id). Who asks the shelf otherwise gets the model twice."""
+    return {"eight_bits": wanted(options, family), "packed": options["quantized_weights"] == "Packed"}
 
 
 def compress(network: nn.Module, dtype: torch.dtype) -> None:

@@ -31,7 +31,7 @@ KINDS, COLOUR_NAMES = tuple(THINGS), tuple(COLOURS)
 NOISE = 0.7
 """The most noise (deviation) that is added to latents while it learns: guesses of a UNet are never clean."""
 HIGHEST = 5.0
-"""Noise levels (sigma) from here on are not judged: a guess is a blur of all that could be."""
+"""Guesses from noise (sigma) of this much on need not look like the true latent: they blur all that could be."""
 
 
 class Judge(nn.Module):

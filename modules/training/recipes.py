@@ -71,9 +71,9 @@ class Recipe:
     let diffusion go on training the text tower; crop: side of what the VAE sees at a time; looks: places tried for
     it, of which the busiest is taken; kl, edges: weights in its loss; anchor: share of its steps in which latents are
     held to colours, ever less; eyes: a reader's file (`modules.evaluation train`) by which polishing judges the look as
-    well, "" = none; sight: the weight of that. alike, named: weights by which a `judge` of latents
-    adds to the UNet's loss how a guess looks and what it shows, 0 = not at all; again: share of a batch that is guessed
-    from a noised guess once more, and named.
+    well, "" = none; sight: the weight of that; alike, named: weights by which a `judge` of latents adds to the UNet's
+    loss how a guess looks and what it shows, 0 = not at all; again: share of a batch that is guessed once more, from a
+    noised guess, and named.
     """
 
     name: str
