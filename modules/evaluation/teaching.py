@@ -28,6 +28,8 @@ TESTED = 1 << 41
 """Seeds from here on are for testing the reader itself."""
 SOFTEST = 40
 """Pixels along a side that are left of the softest pictures among the lessons."""
+SHAKEN = 2.0
+"""The deviation in pixels by which the most shaken lessons are off."""
 STAGE = Stage(steps=2500, batch=64, rate=3e-3, warmup=100, floor=0.01, ema=0.99)
 
 
@@ -67,7 +69,9 @@ class ReaderTask:
         self._labels, self._numbers = truths([lessons.scene(index) for index in range(len(lessons))])
 
     def draw(self, step: int, generator: torch.Generator) -> Batch:
-        """Pictures a little shifted, half of them softened, paler or darker, with some noise; labels; numbers."""
+        """Pictures a little shifted, half of them softened and drawn with a shaking hand, paler or darker, with some
+        noise; labels; numbers.
+        """
         chosen = indices(len(self._pictures), step, self._batch, self._seed)
         pictures = self._pictures.take(chosen).float()
         numbers = self._numbers[chosen].clone()
@@ -76,6 +80,8 @@ class ReaderTask:
         numbers[:, 0] += shifts[1] / SIDE
         numbers[:, 1] += shifts[0] / SIDE
         pictures[::2] = softened(pictures[::2], int(torch.randint(SOFTEST, SIDE + 1, (), generator=generator)))
+        pictures[1::4] = shaken(pictures[1::4], generator)
+        pictures[2::4] = shaken(pictures[2::4], generator)
         gain = 1 + 0.08 * torch.randn(len(chosen), 1, 1, 1, generator=generator)
         noise = 6 * torch.rand(len(chosen), 1, 1, 1, generator=generator)
         pictures = pictures * gain + noise * torch.randn(pictures.shape, generator=generator)
@@ -101,6 +107,19 @@ def softened(pictures: Tensor, side: int) -> Tensor:
     given = pictures.permute(0, 3, 1, 2)
     small = functional.interpolate(given, size=(side, side), mode="bilinear", antialias=True)
     return functional.interpolate(small, size=given.shape[2:], mode="bilinear").permute(0, 2, 3, 1)
+
+
+def shaken(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures (n, H, W, 3) with every line moved a little, another way in every part: up to some SHAKEN pixels."""
+    count, high, wide, _ = pictures.shape
+    moved = (
+        SHAKEN * torch.rand(count, 1, 1, 1, generator=generator) * torch.randn(count, 2, 12, 12, generator=generator)
+    )
+    moved = functional.interpolate(moved, size=(high, wide), mode="bicubic").permute(0, 2, 3, 1) * 2 / SIDE
+    straight = functional.affine_grid(torch.eye(2, 3).expand(count, 2, 3), [count, 3, high, wide], align_corners=False)
+    given = pictures.permute(0, 3, 1, 2)
+    drawn = functional.grid_sample(given, straight + moved, padding_mode="border", align_corners=False)
+    return drawn.permute(0, 2, 3, 1)
 
 
 def truths(scenes: list[Scene]) -> tuple[Tensor, Tensor]:

@@ -91,7 +91,7 @@ class Judging:
 
     def names(self, noised: objective.Noised, guess: Tensor, shares: Tensor) -> Tensor:
         """How badly things and colours of guesses are read, weighted likewise, ()."""
-        return self.named * (noised.signal.flatten() * misread(self.judge(guess), shares)).mean()
+        return self.named * (noised.signal.flatten() * misread(self.judge(guess), shares).sum(1)).mean()
 
 
 class DiffusionTask:

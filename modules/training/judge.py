@@ -28,6 +28,12 @@ WIDTHS = (64, 96, 128, 160, 192)
 STRIDES = (1, 1, 2, 1, 2)
 """Channels and steps of the layers."""
 KINDS, COLOUR_NAMES = tuple(THINGS), tuple(COLOURS)
+OUT = -1e4
+"""The score of an answer that is left out."""
+_HELD_OUT = torch.tensor([[scene.held_out(kind, colour) for colour in COLOUR_NAMES] for kind in KINDS])
+"""(things, colours): the pairs that the run's latents never show."""
+TINT = 0.3
+"""How much the channels of every second latent are mixed while it learns: a thing is what it is in any colour."""
 NOISE = 0.7
 """The most noise (deviation) that is added to latents while it learns: guesses of a UNet are never clean."""
 HIGHEST = 5.0
@@ -64,11 +70,25 @@ def truths(scenes: Sequence[scene.Scene]) -> Tensor:
 
 
 def misread(scores: tuple[Tensor, Tensor], shares: Tensor) -> Tensor:
-    """Cross-entropy of things and of colours, summed -> (n,)."""
+    """Cross-entropies of things and of colours (n, 2).
+
+    An answer that would make a held-out pair with what is there does not compete: otherwise a judge learns that a red
+    thing is no boat because it never met one, and teaches that.
+    """
     kinds, colours = torch.split(shares, [len(KINDS), len(COLOUR_NAMES)], dim=1)
-    return functional.cross_entropy(scores[0], kinds, reduction="none") + functional.cross_entropy(
-        scores[1], colours, reduction="none"
+    never = _HELD_OUT.to(shares)
+    return torch.stack(
+        [
+            _entropy(scores[0], kinds, rivals=colours @ never.T == 0),
+            _entropy(scores[1], colours, rivals=kinds @ never == 0),
+        ],
+        dim=1,
     )
+
+
+def _entropy(scores: Tensor, shares: Tensor, *, rivals: Tensor) -> Tensor:
+    """Cross-entropy (n,) of scores (n, answers), the answers that are neither true nor rivals left out."""
+    return functional.cross_entropy(scores.masked_fill(~rivals & (shares == 0), OUT), shares, reduction="none")
 
 
 class JudgeTask:
@@ -79,19 +99,29 @@ class JudgeTask:
         self._latents, self._shares, self._batch, self._seed = latents, shares, batch, seed
 
     def draw(self, step: int, generator: torch.Generator) -> Batch:
-        """Latents a little shifted, with noise of any strength up to NOISE; shares."""
+        """Latents a little shifted, with noise of any strength up to NOISE, the channels of every second one mixed;
+        shares; 1 for things and for colours that count (B, 2).
+        """
         chosen = indices(len(self._latents), step, self._batch, self._seed)
         latents = self._latents.take(chosen).float() * models.SCALE
         shifts = torch.randint(-1, 2, (2,), generator=generator)
         latents = torch.roll(latents, tuple(shifts.tolist()), dims=(2, 3))
+        mixed = torch.eye(models.LATENT) + TINT * torch.randn(
+            len(chosen), models.LATENT, models.LATENT, generator=generator
+        )
+        mixed[::2] = torch.eye(models.LATENT)
+        latents = torch.einsum("nab,nbhw->nahw", mixed, latents)
         strength = NOISE * torch.rand(len(chosen), 1, 1, 1, generator=generator) ** 2
-        return latents + strength * torch.randn(latents.shape, generator=generator), self._shares[chosen]
+        counted = torch.ones(len(chosen), 2)
+        counted[1::2, 1] = 0
+        return latents + strength * torch.randn(latents.shape, generator=generator), self._shares[chosen], counted
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        latents, shares = batch
+        latents, shares, counted = batch
         scores = self.network(latents)
         hit = shares[:, : len(KINDS)].gather(1, scores[0].argmax(1, keepdim=True)) > 0
-        return {"loss": misread(scores, shares).mean(), "right": hit.float().mean()}
+        loss = (misread(scores, shares) * counted).sum(1).mean()
+        return {"loss": loss, "right": hit.float().mean()}
 
     def sheet(self, network: nn.Module) -> Image.Image | None:
         return None

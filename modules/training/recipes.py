@@ -60,7 +60,7 @@ class Stage:
     bf16: bool = False
 
 
-JUDGE = Stage(steps=3500, batch=48, rate=3e-3, warmup=300, floor=0.01, ema=0.99, decay=0.05)
+JUDGE = Stage(steps=6500, batch=48, rate=3e-3, warmup=300, floor=0.01, ema=0.99, decay=0.05)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import torch
 
 from modules.core.errors import DamagedFile, NotFound
 from modules.evaluation.reader import ANSWERS, SIDE, Reader, Reading, load, save, seen
-from modules.evaluation.teaching import FIRST, STAGE, Lessons, ReaderTask, scene_of, truths
+from modules.evaluation.teaching import FIRST, STAGE, Lessons, ReaderTask, scene_of, shaken, truths
 from modules.training.data import PICTURES, Shards, paint
 from modules.training.loop import Pace, Trainer
 from modules.training.painter.places import PLACES
@@ -62,6 +62,14 @@ def test_truths_are_the_scene() -> None:
     assert ANSWERS["kind"][labels[0, 0]] == scene.things[0].kind
     assert ANSWERS["colour"][labels[0, 1]] == scene.things[0].colour
     assert numbers[0].tolist() == pytest.approx([scene.things[0].x, scene.things[0].y, scene.things[0].radius])
+
+
+def test_a_shaking_hand_moves_lines_a_little_and_paints_the_same() -> None:
+    pictures = stacked([scene_of(FIRST + seed) for seed in range(8)], SIDE).float()
+    moved = shaken(pictures, torch.Generator().manual_seed(0))
+    assert moved.shape == pictures.shape
+    assert 0.5 < (moved - pictures).abs().mean() < 8
+    assert (moved.mean((1, 2)) - pictures.mean((1, 2))).abs().max() < 3
 
 
 def test_it_learns_its_lessons(tmp_path: Path) -> None:

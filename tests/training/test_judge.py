@@ -14,6 +14,7 @@ from modules.core.errors import BadRequest
 from modules.training import judge, objective, recipes, stages
 from modules.training.data import Folder, Painted
 from modules.training.diffusion import Judging
+from modules.training.painter.scene import held_out
 
 KINDS = len(judge.KINDS)
 
@@ -38,6 +39,21 @@ def test_scenes_share_out_what_they_show() -> None:
     for drawn, row in zip(scenes, shares, strict=True):
         shown = {name for name, share in zip(judge.KINDS + judge.COLOUR_NAMES, row, strict=True) if share > 0}
         assert shown == {name for thing in drawn.things for name in (thing.kind, thing.colour)}
+
+
+def test_what_would_make_a_held_out_pair_does_not_compete() -> None:
+    """Nothing pushes a judge of red things away from a thing that is never red."""
+    kind = 3
+    never = [held_out(judge.KINDS[kind], colour) for colour in judge.COLOUR_NAMES]
+    seen, unseen = never.index(False), never.index(True)
+    for colour, pushed in ((seen, True), (unseen, False)):
+        other = next(at for at, name in enumerate(judge.KINDS) if not held_out(name, judge.COLOUR_NAMES[colour]))
+        shares = torch.zeros(1, KINDS + len(never))
+        shares[0, other] = shares[0, KINDS + colour] = 1
+        scores = torch.zeros(1, KINDS, requires_grad=True)
+        judge.misread((scores, torch.zeros(1, len(never))), shares).sum().backward()
+        assert scores.grad is not None
+        assert bool(scores.grad[0, kind] > 0) == pushed
 
 
 def test_a_guess_that_is_right_looks_right() -> None:
