@@ -19,7 +19,7 @@ from modules.evaluation import adherence, extractors, measures, teaching
 from modules.evaluation import reader as readers
 from modules.training import autoencoder, checkpoints, models, sampling
 from modules.training.data import ENDINGS
-from modules.training.loop import Pace
+from modules.training.loop import Pace, stopper
 from modules.training.sheets import grid
 
 READER = Path("models/evaluation/reader.safetensors")
@@ -29,14 +29,14 @@ STRENGTHS = (0.3, 0.6, 0.9)
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the command; 0 = done, 1 = refused."""
+    """Run the command; 0 = done, 1 = refused, 3 = stopped before the end (run it again to go on)."""
     told = _parser().parse_args(words)
     try:
-        told.run(told)
+        done = told.run(told)
     except EaselError as error:
         print(error, file=sys.stderr)
         return 1
-    return 0
+    return 3 if done is False else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,9 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _train(told: argparse.Namespace) -> None:
+def _train(told: argparse.Namespace) -> bool:
     stage = dataclasses.replace(teaching.STAGE, steps=told.steps)
-    pace = Pace(log_every=100)
+    pace = Pace(log_every=100, stop=stopper())
     reader = teaching.teach(
         told.folder,
         pictures=told.pictures,
@@ -91,10 +91,13 @@ def _train(told: argparse.Namespace) -> None:
         seed=told.seed,
         widths=told.widths,
     )
+    if reader is None:
+        return False
     readers.save(reader, told.reader, {"pictures": str(told.pictures), "steps": str(told.steps)})
     asked = adherence.questions(500, seed=1)
     own = adherence.shares(asked, reader.read(adherence.painted(asked, 128)))
     print(table({"painted": own}))
+    return True
 
 
 def _adherence(told: argparse.Namespace) -> None:

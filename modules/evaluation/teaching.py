@@ -143,14 +143,18 @@ def teach(
     pace: Pace,
     seed: int = 7,
     widths: Sequence[int] = WIDTHS,
-) -> Reader:
-    """Paint lessons, train, and return the reader with averaged weights. Goes on where it stopped."""
+) -> Reader | None:
+    """Paint lessons, train, and return the reader with averaged weights, None when told to stop before the end. Goes on
+    where it stopped.
+    """
     lessons = Lessons(pictures)
-    paint(lessons, folder / "data", size=SIDE, shard=4096, workers=2 if pictures > 4096 else 1)
+    if not paint(lessons, folder / "data", size=SIDE, shard=4096, workers=2 if pictures > 4096 else 1, stop=pace.stop):
+        return None
     torch.manual_seed(seed)
     reader = Reader(widths)
     task = ReaderTask(reader, Shards(folder / "data", PICTURES), lessons, batch=stage.batch, seed=seed)
     trainer = Trainer(task, stage, seed=seed, folder=folder / "reader", device=device)
-    trainer.run(pace)
+    if not trainer.run(pace):
+        return None
     trainer.mean.settle(reader)
     return reader.cpu().eval().requires_grad_(False)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ import torch
 from modules.core.errors import BadRequest, EaselError
 from modules.training import checkpoints, data, recipes, stages
 from modules.training.companions import commands
-from modules.training.loop import Pace
+from modules.training.loop import Pace, stopper
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command; 0 = complete, 1 = refused, 3 = stopped before the end (run it again to go on)."""
     told = _parser().parse_args(words)
-    pace = Pace(log_every=told.log_every, sheet_every=getattr(told, "sheet_every", 0), stop=_stopper(told.minutes))
+    pace = Pace(log_every=told.log_every, sheet_every=getattr(told, "sheet_every", 0), stop=stopper(told.minutes))
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
     try:
@@ -87,15 +86,6 @@ def _changes(words: Sequence[str]) -> dict[str, str]:
         if "=" not in word:
             raise BadRequest(f"--set {word}: write FIELD=VALUE.", field="set")
     return dict(word.split("=", 1) for word in words)
-
-
-def _stopper(minutes: float | None) -> Callable[[], bool]:
-    """Whether time is over or the process was told to end (SIGTERM, Ctrl+C): the step is finished and saved."""
-    end = None if minutes is None else time.monotonic() + 60 * minutes
-    asked = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked.append(True))
-    return lambda: bool(asked) or (end is not None and time.monotonic() > end)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -54,6 +55,17 @@ class Pace:
     sheet_every: int = 1000
     save_seconds: float = 300.0
     stop: Callable[[], bool] = lambda: False
+
+
+def stopper(minutes: float | None = None) -> Callable[[], bool]:
+    """Whether time is over or the process was told to end (SIGTERM, Ctrl+C), from now on: for `Pace.stop`, so that the
+    step is finished and saved.
+    """
+    end = None if minutes is None else time.monotonic() + 60 * minutes
+    asked = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.append(True))
+    return lambda: bool(asked) or (end is not None and time.monotonic() > end)
 
 
 def generator_of(seed: int, step: int) -> torch.Generator:

@@ -10,7 +10,7 @@ import torch
 
 from modules.core.errors import DamagedFile, NotFound
 from modules.evaluation.reader import ANSWERS, SIDE, Reader, Reading, load, save, seen
-from modules.evaluation.teaching import FIRST, STAGE, Lessons, ReaderTask, scene_of, shaken, truths
+from modules.evaluation.teaching import FIRST, STAGE, Lessons, ReaderTask, scene_of, shaken, teach, truths
 from modules.training.data import PICTURES, Shards, paint
 from modules.training.loop import Pace, Trainer
 from modules.training.painter.places import PLACES
@@ -85,3 +85,13 @@ def test_it_learns_its_lessons(tmp_path: Path) -> None:
     readings = reader.read(stacked([lessons.scene(index) for index in range(96)], 128))
     right = sum(read.colour == lessons.scene(index).things[0].colour for index, read in enumerate(readings))
     assert right > 24
+
+
+def test_told_to_stop_it_keeps_its_steps_and_gives_no_half_taught_reader(tmp_path: Path) -> None:
+    answers = iter([False] + [False] * 2 + [True])  # asked before the one file of lessons and before each step
+    pace = Pace(log_every=1000, sheet_every=0, stop=lambda: next(answers))
+    stage = dataclasses.replace(STAGE, steps=4, batch=4)
+    told = {"pictures": 8, "stage": stage, "device": torch.device("cpu"), "widths": (8, 8)}
+    assert teach(tmp_path, pace=pace, **told) is None
+    assert torch.load(tmp_path / "reader" / "state.pt", weights_only=True)["step"] == 2
+    assert isinstance(teach(tmp_path, pace=Pace(sheet_every=0), **told), Reader)
