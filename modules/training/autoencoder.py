@@ -22,7 +22,7 @@ from torch.nn import functional
 from modules.training import models, sight
 from modules.training.data import pixels, to_pictures
 from modules.training.loop import Batch, indices
-from modules.training.recipes import Recipe
+from modules.training.recipes import Recipe, VaeSize
 from modules.training.sheets import grid
 
 if TYPE_CHECKING:
@@ -78,6 +78,21 @@ def straight(vae: AutoencoderKL) -> None:
         wide, narrow = conv.weight.shape[:2]
         conv.weight *= FAINT
         conv.weight[:, :, 1, 1] += nn.init.orthogonal_(torch.empty(wide, narrow), gain=(wide / narrow) ** 0.5)
+
+
+@torch.no_grad()
+def deepened(vae: AutoencoderKL, size: VaeSize) -> AutoencoderKL:
+    """The same autoencoder at a size with as many or more blocks a level; new ones add nothing yet, so no picture
+    changes.
+    """
+    deeper = models.vae(size)
+    known = vae.state_dict()
+    for name, module in deeper.named_modules():
+        if name.endswith("conv2") and f"{name}.weight" not in known:
+            nn.init.zeros_(module.weight)
+            nn.init.zeros_(module.bias)
+    deeper.load_state_dict(deeper.state_dict() | known)
+    return deeper.eval().requires_grad_(False)
 
 
 def _small(layer: Any) -> None:
@@ -156,7 +171,7 @@ class PolishTask:
     def draw(self, step: int, generator: torch.Generator) -> Batch:
         """Crops (B, 3, crop, crop) in -1..1 and the VAE's latents of the same places (B, 4, crop / 8, crop / 8)."""
         recipe = self._recipe
-        chosen = indices(len(self._pictures), step, recipe.polish_stage.batch, recipe.seed + 1)
+        chosen = indices(len(self._latents), step, recipe.polish_stage.batch, recipe.seed + 1)
         whole, latents = self._pictures.take(chosen), self._latents.take(chosen).float()
         area = whole.shape[1] // latents.shape[-1]
         side, small = recipe.crop, recipe.crop // area

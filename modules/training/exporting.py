@@ -60,7 +60,7 @@ def sizes(recipe: Recipe) -> str:
 
     Raises BadRequest for channels that LDM cannot write down.
     """
-    unet, vae, text = recipe.unet, recipe.vae, recipe.text
+    unet, vae, text = recipe.unet, recipe.finished_vae, recipe.text
     where = [1 << level for level, attends in enumerate(unet.attention) if attends]
     multiples, widths = _multiples(unet.channels), _multiples(vae.channels)
     return f"""model:

@@ -71,9 +71,9 @@ class Recipe:
     let diffusion go on training the text tower; crop: side of what the VAE sees at a time; looks: places tried for
     it, of which the busiest is taken; kl, edges: weights in its loss; anchor: share of its steps in which latents are
     held to colours, ever less; eyes: a reader's file (`modules.evaluation train`) by which polishing judges the look as
-    well, "" = none; sight: the weight of that; alike, named: weights by which a `judge` of latents adds to the UNet's
-    loss how a guess looks and what it shows, 0 = not at all; again: share of a batch that is guessed once more, from a
-    noised guess, and named.
+    well, "" = none; sight: the weight of that; polish_blocks: blocks a level with which it is polished, 0 = as many
+    as it has; alike, named: weights by which a `judge` of latents adds to the UNet's loss how a guess looks and what it
+    shows, 0 = not at all; again: share of a batch that is guessed once more, from a noised guess, and named.
     """
 
     name: str
@@ -100,10 +100,16 @@ class Recipe:
     anchor: float = 0.3
     eyes: str = ""
     sight: float = 1.5
+    polish_blocks: int = 0
     judge_stage: Stage = JUDGE
     alike: float = 0.0
     named: float = 0.0
     again: float = 0.0
+
+    @property
+    def finished_vae(self) -> VaeSize:
+        """Sizes of the VAE after polishing, as in the file."""
+        return dataclasses.replace(self.vae, blocks=max(self.vae.blocks, self.polish_blocks))
 
 
 RECIPES: dict[str, Recipe] = {
@@ -121,6 +127,7 @@ RECIPES: dict[str, Recipe] = {
             polish_stage=Stage(steps=4000, batch=4, rate=6e-4, warmup=50, floor=0.02, ema=0.995, decay=0.0),
             text_stage=Stage(steps=1200, batch=64, rate=1e-3, ema=0.99),
             unet_stage=Stage(steps=10000, batch=32, rate=8e-4, warmup=200, floor=0.02, ema=0.998),
+            polish_blocks=2,
         ),
         Recipe(
             name="gpu",
@@ -148,6 +155,7 @@ RECIPES: dict[str, Recipe] = {
             polish_stage=Stage(steps=2, batch=2, rate=1e-3),
             text_stage=Stage(steps=2, batch=2, rate=1e-3),
             unet_stage=Stage(steps=2, batch=2, rate=1e-3),
+            polish_blocks=2,
             crop=32,
         ),
     )

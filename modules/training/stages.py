@@ -79,7 +79,7 @@ def begin_with(run: Run, path: Path) -> None:
     parts = checkpoints.parts_of(path)
     recipe = run.recipe
     fresh = {
-        "vae": models.vae(recipe.vae),
+        "vae": models.vae(recipe.finished_vae),
         "text": models.text(recipe.text),
         "unet": models.unet(recipe.unet, recipe.text.width),
     }
@@ -142,7 +142,7 @@ def encode(run: Run) -> bool:
 
 def polish(run: Run) -> bool:
     """Train the decoder alone on the cached latents."""
-    network = folded_vae(run, polished=False).to(memory_format=torch.channels_last)
+    network = _deep_vae(run).to(memory_format=torch.channels_last)
     eyes = sight.load(Path(run.recipe.eyes)).to(run.device) if run.recipe.eyes else None
     task = autoencoder.PolishTask(network, _shards(run, PICTURES), _shards(run, LATENTS), run.recipe, eyes)
     return _train(run, "polish", task)
@@ -274,17 +274,26 @@ def trained_tower(run: Run) -> Any:
 
 def folded_vae(run: Run, *, polished: bool = True) -> Any:
     """The autoencoder with SD1's scale of latents; polished: with the decoder of that stage, if there is one."""
+    better = mean_weights(run.folder / "polish") if polished else None
+    if better is not None:
+        network = _deep_vae(run)
+        _fill(network, better)
+        return network
     network = _plain_vae(run)
     mean, deviation = torch.load(run.folder / "vae" / "statistics.pt", weights_only=True)
     autoencoder.fold(network, mean, deviation)
-    better = mean_weights(run.folder / "polish") if polished else None
-    if better is not None:
-        _fill(network, better)
     return network
 
 
+def _deep_vae(run: Run) -> Any:
+    """The autoencoder as it goes into polishing."""
+    models.seeded(run.recipe.seed + 4)
+    return autoencoder.deepened(folded_vae(run, polished=False), run.recipe.finished_vae)
+
+
 def _plain_vae(run: Run) -> Any:
-    network = models.vae(run.recipe.vae)
+    recipe = run.recipe
+    network = models.vae(recipe.vae if _given(run, "vae") is None else recipe.finished_vae)
     _fill(network, _mean(run, "vae"))
     return network.eval().requires_grad_(False)
 

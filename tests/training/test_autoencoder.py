@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -54,6 +55,19 @@ def test_a_fresh_encoder_begins_quiet() -> None:
     still = vae.encode(pictures).latent_dist
     assert torch.equal(still.mean, loud.mean)
     assert still.std.mean() < 0.1 < loud.std.mean()
+
+
+def test_more_blocks_change_no_picture_at_first_and_learn() -> None:
+    models.seeded(0)
+    size = VaeSize(channels=(32, 32, 32, 32))
+    vae = models.vae(size).eval()
+    deeper: Any = autoencoder.deepened(vae, dataclasses.replace(size, blocks=2))
+    latents = torch.randn(1, 4, 4, 4)
+    torch.testing.assert_close(deeper.decode(latents).sample, vae.decode(latents).sample)
+    assert len(deeper.decoder.up_blocks[0].resnets) == 3
+    new = deeper.decoder.up_blocks[0].resnets[2].requires_grad_(True).conv2.weight
+    deeper.decode(latents).sample.square().mean().backward()
+    assert new.grad.abs().max() > 0
 
 
 @torch.no_grad()

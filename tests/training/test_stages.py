@@ -127,6 +127,7 @@ def test_polishing_changes_the_decoder_and_no_latent(run: stages.Run) -> None:
     plain, polished = (stages.folded_vae(run, polished=each) for each in (False, True))
     same = {name: torch.equal(each, dict(polished.named_parameters())[name]) for name, each in plain.named_parameters()}
     assert all(equal for name, equal in same.items() if name.startswith(("encoder.", "quant_conv.")))
+    assert len(polished.decoder.up_blocks[0].resnets) == 1 + run.recipe.polish_blocks == 3
     assert not any(equal for name, equal in same.items() if name.startswith("decoder.conv_out."))
 
 

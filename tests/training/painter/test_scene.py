@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from modules.training.painter.colours import COLOURS, distance
@@ -31,12 +33,17 @@ def test_held_out_pairs_come_up_only_when_asked_for() -> None:
     assert (asked.things[0].kind, asked.things[0].colour) == (kind, colour)
 
 
-def test_each_kind_and_colour_has_held_out_and_known_pairs() -> None:
-    assert {kind for kind, _ in unseen()} == set(THINGS)
-    assert {colour for _, colour in unseen()} == set(COLOURS)
+def test_held_out_are_two_kinds_of_each_colour_and_no_two_colours_of_a_kind() -> None:
+    assert len({kind for kind, _ in unseen()}) == len(unseen())
+    assert Counter(colour for _, colour in unseen()) == dict.fromkeys(COLOURS, 2)
+    assert len(unseen()) / (len(THINGS) * len(COLOURS)) == 1 / 14
     drawn = {(thing.kind, thing.colour) for scene in SCENES for thing in scene.things}
     assert {kind for kind, _ in drawn} == set(THINGS)
     assert {colour for _, colour in drawn} == set(COLOURS)
+
+
+def test_nothing_is_less_than_four_cells_of_the_latents_wide() -> None:
+    assert min(thing.radius for scene in SCENES for thing in scene.things) * 2 * 16 >= 4
 
 
 def test_everything_there_is_comes_up() -> None:
