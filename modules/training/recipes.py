@@ -127,7 +127,6 @@ RECIPES: dict[str, Recipe] = {
             polish_stage=Stage(steps=4000, batch=4, rate=6e-4, warmup=50, floor=0.02, ema=0.995, decay=0.0),
             text_stage=Stage(steps=1200, batch=64, rate=1e-3, ema=0.99),
             unet_stage=Stage(steps=10000, batch=32, rate=8e-4, warmup=200, floor=0.02, ema=0.998),
-            polish_blocks=2,
         ),
         Recipe(
             name="gpu",
