@@ -12,9 +12,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from modules.training import models, objective
-from modules.training.data import Source
+from modules.training.data import Painted, Source
 from modules.training.judge import HIGHEST, Judge, misread
 from modules.training.loop import Batch, indices
+from modules.training.reading import SLOTS
 from modules.training.recipes import Recipe
 from modules.training.sight import unlikeness
 
@@ -42,7 +43,8 @@ class Latents(Protocol):
 class Material:
     """What diffusion learns from and how: latents (of the VAE) with captions, in batches.
 
-    dropout: share of captions left empty; gamma: of min-SNR, None = none.
+    dropout: share of captions left empty; wordless: share of them without their words (`reading.SLOTS`); gamma: of
+    min-SNR, None = none; least: SNR as which lower ones count there.
     """
 
     latents: Latents
@@ -52,7 +54,9 @@ class Material:
     schedule: str = "scaled_linear"
     prediction: str = "eps"
     gamma: float | None = 5.0
+    least: float = 0.0
     dropout: float = 0.1
+    wordless: float = 0.0
 
     @classmethod
     def of(cls, recipe: Recipe, latents: Latents, source: Source) -> Material:
@@ -64,7 +68,9 @@ class Material:
             schedule=recipe.schedule,
             prediction=recipe.prediction,
             gamma=recipe.gamma,
+            least=recipe.least,
             dropout=recipe.dropout,
+            wordless=recipe.wordless if isinstance(source, Painted) else 0.0,
         )
 
 
@@ -119,8 +125,9 @@ class DiffusionTask:
         self._kept = objective.SCHEDULES[material.schedule]().kept
 
     def draw(self, step: int, generator: torch.Generator) -> Batch:
-        """Latents, noise (B, 4, h, w), times (B,), token ids (B, 77); with judging what each shows (B, names), nothing
-        for a caption that was dropped, and noise (B, 4, h, w) and shares of the times (B,) for a second guess.
+        """Latents, noise (B, 4, h, w), times (B,), token ids (B, 77), whether their words are hidden (B,); with judging
+        what each shows (B, names), nothing for a caption that was dropped, and noise (B, 4, h, w) and shares of the
+        times (B,) for a second guess.
         """
         material, batch = self._material, self._material.batch
         chosen = indices(len(material.latents), step, batch, material.seed)
@@ -135,26 +142,37 @@ class DiffusionTask:
             "" if drop else material.source.caption(index, dice)
             for index, drop in zip(chosen.tolist(), dropped, strict=True)
         ]
-        drawn = [clean, eps, times, models.token_ids(texts)]
+        hidden = torch.rand(batch, generator=generator) < material.wordless
+        drawn = [clean, eps, times, models.token_ids(texts), hidden]
         if self._judging is not None:
             drawn += [self._judging.shares[chosen] * ~torch.tensor(dropped)[:, None]]
             drawn += [torch.randn(clean.shape, generator=generator), torch.rand(batch, generator=generator)]
         return drawn
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        clean, eps, times, ids, *judging = batch
+        clean, eps, times, ids, hidden, *judging = batch
         with torch.set_grad_enabled(self._through_text and torch.is_grad_enabled()):
-            context = models.hidden(self._tower, ids)
+            context = self._context(ids, hidden)
         noised, answer, guess = self._guessed(clean, eps, times, context)
-        weighted = objective.loss(answer, noised, self._material.prediction, gamma=self._material.gamma).mean()
+        prediction, gamma, least = self._material.prediction, self._material.gamma, self._material.least
+        weighted = objective.loss(answer, noised, prediction, gamma=gamma, least=least).mean()
         with torch.no_grad():
-            plain = objective.loss(answer, noised, self._material.prediction).mean()
+            plain = objective.loss(answer, noised, prediction).mean()
         if self._judging is None:
             return {"loss": weighted, "mse": plain}
         told = self._read(noised, guess, times, context, judging)
         return {"loss": torch.stack([weighted, *told.values()]).sum(), "mse": plain} | {
             name: each.detach() for name, each in told.items()
         }
+
+    def _context(self, ids: Tensor, hidden: Tensor) -> Tensor:
+        """What the tower says of captions; where they are hidden, words give way to those of an empty caption."""
+        context = models.hidden(self._tower, ids)
+        if not hidden.any():
+            return context
+        empty = models.hidden(self._tower, models.token_ids([""]).to(ids.device))
+        words = torch.arange(ids.shape[1], device=ids.device) < SLOTS
+        return torch.where((hidden[:, None] & words)[:, :, None], empty, context)
 
     def _read(
         self, noised: objective.Noised, guess: Tensor, times: Tensor, context: Tensor, judging: Sequence[Tensor]

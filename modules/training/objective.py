@@ -97,11 +97,14 @@ def target(name: str) -> Target:
     return TARGETS[name]
 
 
-def loss(answer: Tensor, given: Noised, prediction: str, *, gamma: float | None = None) -> Tensor:
-    """Mean squared error of the answer, each picture weighted by min-SNR-gamma (None: all alike) -> (B,)."""
+def loss(answer: Tensor, given: Noised, prediction: str, *, gamma: float | None = None, least: float = 0.0) -> Tensor:
+    """Mean squared error of the answer, each picture weighted by min-SNR-gamma (None: all alike) -> (B,).
+
+    least: SNR as which a lower one counts, so that errors of the noisiest count more than min-SNR lets them.
+    """
     row = target(prediction)
     error = ((answer.float() - row.of(given).float()) ** 2).mean(dim=(1, 2, 3))
     if gamma is None:
         return error
     snr = given.snr.reshape(-1)
-    return error * snr.clamp(max=gamma) * row.weight(snr)
+    return error * snr.clamp(min=least, max=gamma) * row.weight(snr)

@@ -67,13 +67,15 @@ JUDGE = Stage(steps=6500, batch=48, rate=3e-3, warmup=300, floor=0.01, ema=0.99,
 class Recipe:
     """pictures: painted scenes (several thousands make a file, `shard`); prediction: "eps" is what SD1 programs expect.
 
-    gamma: of min-SNR, None = none; dropout: share of captions left empty, for classifier-free guidance; train_text:
-    let diffusion go on training the text tower; crop: side of what the VAE sees at a time; looks: places tried for
-    it, of which the busiest is taken; kl, edges: weights in its loss; anchor: share of its steps in which latents are
-    held to colours, ever less; eyes: a reader's file (`modules.evaluation train`) by which polishing judges the look as
-    well, "" = none; sight: the weight of that; polish_blocks: blocks a level with which it is polished, 0 = as many
-    as it has; alike, named: weights by which a `judge` of latents adds to the UNet's loss how a guess looks and what it
-    shows, 0 = not at all; again: share of a batch that is guessed once more, from a noised guess, and named.
+    gamma: of min-SNR, None = none; least: SNR as which lower ones count there; dropout: share of captions left empty,
+    for classifier-free guidance; wordless: share of painted captions of which the UNet sees only the answers
+    (`reading.SLOTS`) and none of the words; train_text: let diffusion go on training the text tower; crop: side of what
+    the VAE sees at a time; looks: places tried for it, of which the busiest is taken; kl, edges: weights in its loss;
+    anchor: share of its steps in which latents are held to colours, ever less; eyes: a reader's file
+    (`modules.evaluation train`) by which polishing judges the look as well, "" = none; sight: the weight of that;
+    polish_blocks: blocks a level with which it is polished, 0 = as many as it has; alike, named: weights by which a
+    `judge` of latents adds to the UNet's loss how a guess looks and what it shows, 0 = not at all; again: share of a
+    batch that is guessed once more, from a noised guess, and named.
     """
 
     name: str
@@ -91,7 +93,9 @@ class Recipe:
     schedule: str = "scaled_linear"
     prediction: str = "eps"
     gamma: float | None = 5.0
+    least: float = 0.0
     dropout: float = 0.1
+    wordless: float = 0.0
     train_text: bool = False
     crop: int = 64
     looks: int = 2
@@ -125,8 +129,10 @@ RECIPES: dict[str, Recipe] = {
             unet=UnetSize(channels=(64, 128, 192), attention=(False, True, True), blocks=1),
             vae_stage=Stage(steps=3400, batch=4, rate=7e-4, warmup=100, floor=0.02, ema=0.995, decay=0.0),
             polish_stage=Stage(steps=4000, batch=4, rate=6e-4, warmup=50, floor=0.02, ema=0.995, decay=0.0),
-            text_stage=Stage(steps=1200, batch=64, rate=1e-3, ema=0.99),
+            text_stage=Stage(steps=1500, batch=64, rate=1e-3, ema=0.99),
             unet_stage=Stage(steps=10000, batch=32, rate=8e-4, warmup=200, floor=0.02, ema=0.998),
+            least=0.05,
+            wordless=0.7,
         ),
         Recipe(
             name="gpu",
@@ -140,6 +146,8 @@ RECIPES: dict[str, Recipe] = {
             polish_stage=Stage(steps=5000, batch=64, rate=5e-4, warmup=50, ema=0.998, decay=0.0, bf16=True),
             text_stage=Stage(steps=3000, batch=256, rate=1e-3, ema=0.995),
             unet_stage=Stage(steps=15000, batch=256, rate=1e-3, warmup=500, floor=0.02, ema=0.9995, bf16=True),
+            least=0.05,
+            wordless=0.7,
             crop=128,
         ),
         Recipe(
@@ -155,6 +163,8 @@ RECIPES: dict[str, Recipe] = {
             text_stage=Stage(steps=2, batch=2, rate=1e-3),
             unet_stage=Stage(steps=2, batch=2, rate=1e-3),
             polish_blocks=2,
+            least=0.05,
+            wordless=0.5,
             crop=32,
         ),
     )

@@ -6,14 +6,19 @@ What a picture shows is told by the reader (`modules.evaluation`), which never s
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 
 from modules.evaluation import adherence
 from modules.evaluation import reader as readers
 from modules.evaluation.adherence import Question
 from modules.generate.request import Img2Img
+from modules.training import recipes, stages
+from modules.training.data import Painted
 from tests.studio import DEFAULT_MODEL, Bench
 from tests.training.shipped import READER, SIDE, drawn, stacked
 
@@ -32,12 +37,21 @@ def shown(bench: Bench) -> torch.Tensor:
 
 
 def test_the_file_is_small_and_half_precision() -> None:
-    from safetensors import safe_open
-
     assert DEFAULT_MODEL.stat().st_size <= 48_000_000
     with safe_open(DEFAULT_MODEL, framework="pt") as file:
         kinds = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
     assert "F16" in kinds
+
+
+def test_training_can_go_on_from_it(tmp_path: Path) -> None:
+    """`--from` with the recipe that it was made by: its sizes are the recipe's."""
+    recipe = recipes.find("cpu")
+    run = stages.Run(folder=tmp_path, recipe=recipe, source=Painted(1), device=torch.device("cpu"))
+    stages.begin_with(run, DEFAULT_MODEL)
+    given = torch.load(tmp_path / "unet" / stages.GIVEN, weights_only=True)
+    with safe_open(DEFAULT_MODEL, framework="pt") as file:
+        first = file.get_tensor("model.diffusion_model.input_blocks.0.0.weight").float()
+    assert torch.equal(given["unet.conv_in.weight"], first)
 
 
 def test_it_shows_what_is_asked_for(shown: torch.Tensor, reader: readers.Reader) -> None:

@@ -6,14 +6,18 @@ import dataclasses
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from modules.training import models, sampling, stages
 from modules.training.companions.material import InMemory
+from modules.training.data import Painted
 from modules.training.diffusion import Denoising, DiffusionTask, Material
 from modules.training.loop import Pace, Trainer, generator_of
+from modules.training.reading import SLOTS
 from modules.training.recipes import Stage, UnetSize
 
 WORDS = ("red", "blue")
@@ -24,6 +28,9 @@ class TwoWords:
 
     def __len__(self) -> int:
         return 8
+
+    def picture(self, index: int, size: int) -> NDArray[np.uint8]:
+        return np.full((size, size, 3), ((255, 0, 0), (0, 0, 255))[index % 2], np.uint8)
 
     def caption(self, index: int, dice: random.Random) -> str:
         return WORDS[index % 2]
@@ -64,10 +71,29 @@ def test_captions_are_dropped_as_often_as_said(tower: nn.Module) -> None:
 
 
 def test_captions_stay_with_their_pictures(tower: nn.Module) -> None:
-    clean, _, _, ids = task(tower, material(dropout=0.0)).draw(0, generator_of(1, 0))
+    clean, _, _, ids, _ = task(tower, material(dropout=0.0)).draw(0, generator_of(1, 0))
     red = models.token_ids(["red"])
     for latent, row in zip(clean, ids, strict=True):
         assert torch.equal(row, red[0]) == bool(latent.mean() > 0)
+
+
+def test_words_are_hidden_as_often_as_said_and_answers_stay(tower: nn.Module) -> None:
+    made = task(tower, material(wordless=0.5, dropout=0.0))
+    drawn = [made.draw(step, generator_of(1, step)) for step in range(40)]
+    assert torch.cat([each[4] for each in drawn]).float().mean() == pytest.approx(0.5, abs=0.08)
+    ids, hidden = drawn[0][3], drawn[0][4]
+    told, shown = models.hidden(tower, ids), made._context(ids, hidden)
+    empty = models.hidden(tower, models.token_ids([""]))[0]
+    assert torch.equal(shown[~hidden], told[~hidden])
+    assert torch.equal(shown[:, SLOTS:], told[:, SLOTS:])
+    assert (shown[hidden][:, :SLOTS] == empty[:SLOTS]).all()
+
+
+def test_words_of_own_pictures_are_never_hidden(run: stages.Run) -> None:
+    recipe = dataclasses.replace(run.recipe, wordless=0.5)
+    latents = InMemory(torch.zeros(8, 4, 4, 4))
+    assert Material.of(recipe, latents, TwoWords()).wordless == 0
+    assert Material.of(recipe, latents, Painted(8)).wordless == 0.5
 
 
 def test_flow_has_times_between_picture_and_noise(tower: nn.Module) -> None:

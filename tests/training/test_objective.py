@@ -65,6 +65,17 @@ def test_min_snr_is_the_loss_of_x0_times_the_clamped_snr(prediction: str, gamma:
     torch.testing.assert_close(loss(answer, given, prediction, gamma=gamma).double(), expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("prediction", TARGETS)
+def test_the_least_snr_holds_the_weight_of_what_is_noisier(prediction: str) -> None:
+    given = noised(prediction)
+    answer = torch.zeros_like(given.x)
+    least = float(given.snr.median())
+    plain, held = (loss(answer, given, prediction, gamma=5.0, least=each) for each in (0.0, least))
+    expected = plain * (least / given.snr.reshape(-1)).clamp(min=1)
+    assert (held > plain).any()
+    torch.testing.assert_close(held.double(), expected.double(), rtol=1e-4, atol=1e-6)
+
+
 def test_an_unbounded_gamma_leaves_the_loss_of_eps_alone() -> None:
     given = noised("eps")
     answer = torch.zeros_like(given.x)

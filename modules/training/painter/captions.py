@@ -12,8 +12,11 @@ import random
 from modules.training.painter import colours, things
 from modules.training.painter.scene import Scene, Thing
 
-FACTS = ("size", "place", "count", "ground", "time", "style", "relation")
-"""What a caption may leave out; thing and colour are always told."""
+FACTS = ("colour", "size", "place", "count", "ground", "backdrop", "time", "style", "relation")
+"""What a caption may leave out; the thing is always told. backdrop: the colour of a plain background."""
+
+_TOLD, _COLOURED = 0.75, 0.94
+"""Shares of captions that tell a fact, and the colours."""
 
 _SIZE = {"small": ("small", "tiny", "little"), "medium": ("",), "large": ("large", "big", "huge", "giant")}
 _PLACE = {
@@ -36,7 +39,7 @@ _GROUND = {
     "desert": ("in the desert", "on the sand", "on a sandy plain"),
     "snow": ("in the snow", "in a snowy landscape", "on a white winter field"),
 }
-_PLAIN = ("white", "beige", "pale blue", "pale green", "dark gray")
+PLAIN = ("white", "beige", "pale blue", "pale green", "dark gray")
 """The plain backgrounds in the order of `places.PLAIN`, as captions call them."""
 _TIME = {
     "day": ("in daylight", "by day", "on a clear day"),
@@ -65,7 +68,8 @@ class Caption:
 
 def caption(scene: Scene, dice: random.Random, *, everything: bool = False) -> Caption:
     """A caption for a scene. everything: a sentence that tells all that can be told."""
-    told = {fact for fact in FACTS if everything or dice.random() < 0.75}
+    told = {fact for fact in FACTS if everything or dice.random() < (_COLOURED if fact == "colour" else _TOLD)}
+    told -= {"backdrop"}  # `_ground` decides
     told -= {"place", "size", "count"} if scene.relation else {"relation"}
     if any(thing.count > 1 for thing in scene.things):  # "red boats" without a number would say neither
         told |= {"count"}
@@ -96,7 +100,7 @@ def _tags(scene: Scene, told: set[str], dice: random.Random) -> str:
     tags = []
     for thing in scene.things:
         amount = dice.choice(_TAG_COUNT[thing.count]) if "count" in told else ""
-        tags.append(_joined(amount, _size(thing, told, dice), _colour(thing, dice), _name(thing, dice)))
+        tags.append(_joined(amount, _size(thing, told, dice), _colour(thing, told, dice), _name(thing, dice)))
     tags += [dice.choice(_PLACE[scene.things[0].place])] if "place" in told else []
     tags += [_ground(scene, told, dice).split(" ", 1)[-1]] if "ground" in told else []
     tags += [dice.choice(_TIME[scene.time]).split(" ", 1)[-1]] if "time" in told else []
@@ -107,10 +111,16 @@ def _tags(scene: Scene, told: set[str], dice: random.Random) -> str:
     return ", ".join([head, *rest])
 
 
+def backdrop(scene: Scene) -> str:
+    """What the plain background of a scene is called."""
+    return PLAIN[scene.seed % len(PLAIN)]
+
+
 def _ground(scene: Scene, told: set[str], dice: random.Random) -> str:
     """Where it is; a plain background may go without saying, and is then not told."""
     if scene.ground == "plain" and scene.style != "outline" and dice.random() < 0.4:
-        return f"on a {_PLAIN[scene.seed % len(_PLAIN)]} background"
+        told.add("backdrop")
+        return f"on a {backdrop(scene)} background"
     phrase = dice.choice(_GROUND[scene.ground])
     if not phrase:
         told.discard("ground")
@@ -118,7 +128,7 @@ def _ground(scene: Scene, told: set[str], dice: random.Random) -> str:
 
 
 def _noun(thing: Thing, told: set[str], dice: random.Random) -> str:
-    words = _joined(_size(thing, told, dice), _colour(thing, dice), _name(thing, dice))
+    words = _joined(_size(thing, told, dice), _colour(thing, told, dice), _name(thing, dice))
     if thing.count > 1:
         return f"{dice.choice(_COUNT[thing.count])} {words}"
     article = "one" if "count" in told and dice.random() < 0.3 else "an" if words[0] in "aeiou" else "a"
@@ -129,8 +139,8 @@ def _size(thing: Thing, told: set[str], dice: random.Random) -> str:
     return dice.choice(_SIZE[thing.size]) if "size" in told else ""
 
 
-def _colour(thing: Thing, dice: random.Random) -> str:
-    return dice.choice(colours.SYNONYMS[thing.colour])
+def _colour(thing: Thing, told: set[str], dice: random.Random) -> str:
+    return dice.choice(colours.SYNONYMS[thing.colour]) if "colour" in told else ""
 
 
 def _name(thing: Thing, dice: random.Random) -> str:
