@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -110,14 +111,15 @@ def test_hypernetwork(parts: Parts, tmp_path: Path) -> None:
     undo = product_hypernetwork.install(parts.unet, [(fresh, 1.0)], torch.device("cpu"))
     torch.testing.assert_close(answer(parts), untouched)
     undo()
-    hypernetwork.train(parts, material, STAGE, folder=tmp_path / "state", name="mine", pace=QUIET)
-    made = hypernetwork.train(parts, material, STAGE, folder=tmp_path / "state", name="mine", pace=QUIET)
+    stage = dataclasses.replace(STAGE, steps=60)  # through the words alone an untrained UNet changes slowly
+    hypernetwork.train(parts, material, stage, folder=tmp_path / "state", name="mine", pace=QUIET)
+    made = hypernetwork.train(parts, material, stage, folder=tmp_path / "state", name="mine", pace=QUIET)
     assert torch.equal(answer(parts), untouched), "nothing of it stays in the model"
-    hypernetwork.write(tmp_path / "mine.pt", made, steps=STAGE.steps)
+    hypernetwork.write(tmp_path / "mine.pt", made, steps=stage.steps)
     (file,) = [each for each in Files([tmp_path], (".pt",)).all() if each.name == "mine"]
     read = product_hypernetwork.read(file)
     undo = product_hypernetwork.install(parts.unet, [(read, 1.0)], torch.device("cpu"))
-    assert average_loss(parts, material) < before
+    assert average_loss(parts, material) < before * 0.99
     undo()
 
 
