@@ -67,23 +67,19 @@ def codes(width: int) -> dict[str, Tensor]:
     second thing has the vectors of a first one, each mixed with one that says "second".
     """
     names = [
-        (question, answer) for question, answers in ANSWERS.items() for answer in answers if SECOND not in question
+        (question, choice) for question, choices in ANSWERS.items() for choice in choices if SECOND not in question
     ]
     rows = torch.randn(len(names) + 1, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     rows -= rows.mean(dim=1, keepdim=True)
     if len(rows) < width:
         rows = torch.linalg.qr(rows.T).Q.T
-    rows = functional.normalize(rows).float() * width**0.5
-    own = {name: row for name, row in zip(names, rows, strict=False)}
-    second = rows[-1]
+    *plain, second = functional.normalize(rows).float() * width**0.5
+    own = dict(zip(names, plain, strict=True))
     made = {}
-    for question, answers in ANSWERS.items():
+    for question, choices in ANSWERS.items():
         first = question.removeprefix(SECOND)
-        said = [own.get((first, answer), torch.zeros(width)) for answer in answers]
-        found = torch.stack(said)
-        if first != question:
-            found = functional.normalize(found + second) * width**0.5
-        made[question] = found
+        found = torch.stack([own.get((first, choice), torch.zeros(width)) for choice in choices])  # 0: no second thing
+        made[question] = found if first == question else functional.normalize(found + second) * width**0.5
     return made
 
 

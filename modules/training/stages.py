@@ -275,20 +275,24 @@ def trained_tower(run: Run) -> Any:
 def folded_vae(run: Run, *, polished: bool = True) -> Any:
     """The autoencoder with SD1's scale of latents; polished: with the decoder of that stage, if there is one."""
     better = mean_weights(run.folder / "polish") if polished else None
-    if better is not None:
-        network = _deep_vae(run)
-        _fill(network, better)
-        return network
-    network = _plain_vae(run)
-    mean, deviation = torch.load(run.folder / "vae" / "statistics.pt", weights_only=True)
-    autoencoder.fold(network, mean, deviation)
+    if better is None:
+        return _unpolished_vae(run)
+    network = _deep_vae(run)
+    _fill(network, better)
     return network
 
 
 def _deep_vae(run: Run) -> Any:
     """The autoencoder as it goes into polishing."""
     models.seeded(run.recipe.seed + 4)
-    return autoencoder.deepened(folded_vae(run, polished=False), run.recipe.finished_vae)
+    return autoencoder.deepened(_unpolished_vae(run), run.recipe.finished_vae)
+
+
+def _unpolished_vae(run: Run) -> Any:
+    network = _plain_vae(run)
+    mean, deviation = torch.load(run.folder / "vae" / "statistics.pt", weights_only=True)
+    autoencoder.fold(network, mean, deviation)
+    return network
 
 
 def _plain_vae(run: Run) -> Any:

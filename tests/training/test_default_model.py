@@ -55,7 +55,7 @@ def test_training_can_go_on_from_it(tmp_path: Path) -> None:
 
 
 def test_it_shows_what_is_asked_for(shown: torch.Tensor, reader: readers.Reader) -> None:
-    """Far above chance (a colour: 1 of 12, a place: 1 of 5); docs/default-model.md has the numbers of 200 questions."""
+    """Far above chance (a colour: 1 of 12, a place: 1 of 5); docs/default-model.md has the numbers of 600 questions."""
     found = adherence.shares(ASKED, reader.read(shown))
     assert found["colour"] >= 0.7, found
     assert found["position"] >= 0.7, found

@@ -6,10 +6,8 @@ import dataclasses
 import random
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from modules.training import models, sampling, stages
@@ -28,9 +26,6 @@ class TwoWords:
 
     def __len__(self) -> int:
         return 8
-
-    def picture(self, index: int, size: int) -> NDArray[np.uint8]:
-        return np.full((size, size, 3), ((255, 0, 0), (0, 0, 255))[index % 2], np.uint8)
 
     def caption(self, index: int, dice: random.Random) -> str:
         return WORDS[index % 2]
